@@ -1,0 +1,61 @@
+# Every task of the project. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PYTEST := $(BIN)/pytest
+JOBS ?= 2
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: install
+install: $(STAMP) ## Create .venv with the locked dependencies and the project
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	touch $@
+
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header --no-annotate
+.PHONY: lock
+lock: ## Write requirements/*.txt anew from pyproject.toml
+	$(LOCK) --extra operator pyproject.toml -o requirements/operator.txt
+	$(LOCK) --extra registry pyproject.toml -o requirements/registry.txt
+	$(LOCK) --all-extras --group dev pyproject.toml -o requirements/dev.txt
+
+.PHONY: check
+check: lint types imports unit ## The fast part: style, types, room rules, unit tests
+
+.PHONY: lint
+lint: install ## Style of Python and shell
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	git ls-files '*.sh' .ci/run | xargs -r $(BIN)/shellcheck
+
+.PHONY: format
+format: install ## Rewrite Python files in the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: types
+types: install ## mypy, strict
+	$(BIN)/mypy -p cais_operator -p cais_registry
+	$(BIN)/mypy tests hack
+
+.PHONY: imports
+imports: install ## Which room may import which
+	$(BIN)/lint-imports --no-cache
+
+.PHONY: unit
+unit: install ## Unit, golden, property and contract tests
+	$(PYTEST) -n $(JOBS) tests/operator tests/registry tests/contract
