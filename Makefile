@@ -59,3 +59,22 @@ imports: install ## Which room may import which
 .PHONY: unit
 unit: install ## Unit, golden, property and contract tests
 	$(PYTEST) -n $(JOBS) tests/operator tests/registry tests/contract
+
+.PHONY: integration
+integration: install ## The real server on loopback; the operator against a real kube-apiserver
+	$(PYTHON) hack/programs.py kube-apiserver kube-controller-manager etcd kubectl
+	$(PYTEST) -n $(JOBS) tests/integration tests/hack
+
+.PHONY: conformance
+conformance: install ## The OCI distribution-spec suite against the real server
+	$(PYTHON) hack/programs.py conformance
+	$(PYTEST) tests/conformance
+
+.PHONY: test
+test: ## Every rung of tests, from style to whole cluster
+	$(MAKE) check
+	$(MAKE) integration
+	$(MAKE) conformance
+	$(MAKE) e2e
+
+-include hack/*.mk
