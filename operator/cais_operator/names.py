@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every name the operator gives: children, labels, annotations, managers, hosts. Pure."""
+
+from dataclasses import dataclass
+
+from cais_operator.resource import Registry, User
+
+GROUP = "cais.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+KIND = "Registry"
+PLURAL = "registries"
+
+MANAGER = "cais-operator"  # field manager of children
+STATUS_MANAGER = "cais-operator-status"
+
+MANAGED_BY = "app.kubernetes.io/managed-by"
+INSTANCE = "app.kubernetes.io/instance"
+COMPONENT = "app.kubernetes.io/component"
+CHILDREN = f"{MANAGED_BY}={MANAGER}"  # label selector of the watches on children
+
+OWNER = "cais.dev/registry"  # annotation of a claim: the Registry whose data it holds
+STATIC_CONFIG = "cais.dev/static-config"  # annotation of pods: checksum of what needs a restart
+NUDGE = "cais.dev/nudge"  # annotation of pods: a touch makes the kubelet refresh mounted files
+
+PORT = 5000
+UID = 65532  # of the images' user; also the group of the volume
+
+ADMIN = "admin"
+PULL = "pull"
+GC = "cais-gc"
+GENERATED_USERS = (ADMIN, PULL, GC)  # always there; a spec may not declare them
+
+REGISTRY = "registry"  # component labels
+GC_COMPONENT = "gc"
+
+DATA_DIRECTORY = "/data"
+CONFIG_FILE = "/etc/cais/config/server.yaml"
+HTPASSWD_FILE = "/etc/cais/users/htpasswd"
+TLS_CERT_FILE = "/etc/cais/tls/tls.crt"
+TLS_KEY_FILE = "/etc/cais/tls/tls.key"
+
+AUTHORITY_SECRET = "cais-ca"  # noqa: S105 - the name of a Secret; in the system namespace
+
+
+def service(registry: Registry) -> str:
+    """Return the name of the Service."""
+    return registry.name
+
+
+def deployment(registry: Registry) -> str:
+    """Return the name of the Deployment."""
+    return registry.name
+
+
+def service_account(registry: Registry) -> str:
+    """Return the name of the ServiceAccount."""
+    return registry.name
+
+
+def network_policy(registry: Registry) -> str:
+    """Return the name of the server's NetworkPolicy."""
+    return registry.name
+
+
+def gc_network_policy(registry: Registry) -> str:
+    """Return the name of the garbage collection pods' NetworkPolicy.
+
+    The dot keeps it apart from the policy of a Registry that is itself named `team-gc`.
+    """
+    return f"{registry.name}.gc"
+
+
+def claim(registry: Registry) -> str:
+    """Return the name of the claim that is mounted: the existing one, else our own."""
+    return registry.spec.storage.volume.existing_claim or f"{registry.name}-data"
+
+
+def tls_secret(registry: Registry) -> str:
+    """Return the name of the Secret with the leaf certificate."""
+    return f"{registry.name}-tls"
+
+
+def admin_secret(registry: Registry) -> str:
+    """Return the name of the Secret with the admin user's credentials."""
+    return f"{registry.name}-admin"
+
+
+def gc_secret(registry: Registry) -> str:
+    """Return the name of the Secret with the garbage collection user's credentials."""
+    return f"{registry.name}-gc"
+
+
+def pull_secret(registry: Registry) -> str:
+    """Return the name of the image pull Secret."""
+    return f"{registry.name}-pull"
+
+
+def user_secret(registry: Registry, user: User) -> str:
+    """Return the name of the Secret that holds a declared user's password, given or generated."""
+    if user.password_secret_ref is not None:
+        return user.password_secret_ref.name
+    return f"{registry.name}-user-{user.name}"
+
+
+def users_secret(registry: Registry) -> str:
+    """Return the name of the Secret with the htpasswd file."""
+    return f"{registry.name}-users"
+
+
+def config_map(registry: Registry) -> str:
+    """Return the name of the ConfigMap with the server's configuration."""
+    return f"{registry.name}-config"
+
+
+def ca_config_map(registry: Registry) -> str:
+    """Return the name of the ConfigMap with the CA bundle that clients trust."""
+    return f"{registry.name}-ca"
+
+
+def cron_job(registry: Registry) -> str:
+    """Return the name of the CronJob."""
+    return f"{registry.name}-gc"
+
+
+def selector(registry: Registry, component: str) -> dict[str, str]:
+    """Return the labels that select pods: fixed for ever, never a user's labels."""
+    return {
+        "app.kubernetes.io/name": "cais-registry",
+        INSTANCE: registry.name,
+        COMPONENT: component,
+    }
+
+
+def labels(registry: Registry, component: str, version: str) -> dict[str, str]:
+    """Return the labels of a child object."""
+    return {
+        **selector(registry, component),
+        MANAGED_BY: MANAGER,
+        "app.kubernetes.io/version": version,
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hosts:
+    """Under which names and addresses a registry is reached; what its certificate must cover.
+
+    Attributes:
+        dns: Host names, without ports.
+        ips: ClusterIPs, as text.
+    """
+
+    dns: tuple[str, ...]
+    ips: tuple[str, ...] = ()
+
+
+def hosts(registry: Registry, cluster_ips: tuple[str, ...], cluster_domain: str) -> Hosts:
+    """Return names and addresses of a registry.
+
+    The bare Service name and `localhost` are left out: every Registry of that name in any
+    namespace would share them, and one CA signs for all.
+    """
+    inside = f"{registry.name}.{registry.namespace}"
+    own = (f"{inside}.svc", f"{inside}.svc.{cluster_domain}", inside)
+    return Hosts(dns=tuple(dict.fromkeys((*own, *registry.spec.expose.hostnames))), ips=cluster_ips)
+
+
+def url(registry: Registry) -> str:
+    """Return the address inside the cluster, for example `https://team.team-a.svc:5000`."""
+    return f"https://{registry.name}.{registry.namespace}.svc:{PORT}"

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was found in the cluster and at the server; `plan` and `status` judge it. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Live = Mapping[str, Any]  # an object as the API server returns it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerState:
+    """What the server's admin API said.
+
+    Attributes:
+        error: Why it could not be asked, in words for a person; None when it answered.
+        files: Absolute path to SHA-256 (hex) of the content it has loaded (`GET config`).
+        config_error: Why the newest content was not taken; None when all is loaded.
+        usage: Body of `GET usage`; None when not asked.
+        gc: Body of `GET gc`; None when not asked.
+    """
+
+    error: str | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+    config_error: str | None = None
+    usage: Mapping[str, Any] | None = None
+    gc: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """The world around one Registry.
+
+    Attributes:
+        children: By (kind, name), every object that has the name of a child, ours or not; what is
+            missing is absent. A child that the label-selected watch does not show must have been
+            read by name, or a stranger of that name goes unnoticed. Read here: metadata of all;
+            spec of Service and claim; status of claim and Deployment; data of the TLS Secret.
+        references: Secrets that the spec names, by name; None where the Secret is missing.
+        pods: The server's pods; only their status and metadata are read, to say why one waits.
+        wanted_files: Path to SHA-256 of what the server should have loaded; empty when unknown.
+        server: What the server said; None when it was not asked.
+        rejected: The API server's words on a child it refused; None when it took all.
+    """
+
+    children: Mapping[tuple[str, str], Live] = field(default_factory=dict)
+    references: Mapping[str, Live | None] = field(default_factory=dict)
+    pods: tuple[Live, ...] = ()
+    wanted_files: Mapping[str, str] = field(default_factory=dict)
+    server: ServerState | None = None
+    rejected: str | None = None
+
+    def child(self, kind: str, name: str) -> Live | None:
+        """Return the object of that kind and name, or None."""
+        return self.children.get((kind, name))

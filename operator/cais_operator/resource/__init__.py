@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Registry as frozen values: parsed once at the door, below it there are no raw dicts.
+
+Pure; imports nothing of the operator but `errors`. The CRD in `crds/` is hand-written; a contract
+test holds it and these dataclasses together, field by field and default by default.
+"""
+
+from cais_operator.resource.durations import Duration
+from cais_operator.resource.model import Key, Registry
+from cais_operator.resource.parse import parse
+from cais_operator.resource.quantities import Quantity
+from cais_operator.resource.spec import (
+    Access,
+    Expose,
+    GarbageCollection,
+    Issued,
+    Pod,
+    Resources,
+    Rule,
+    SecretKeyRef,
+    Spec,
+    Storage,
+    Tls,
+    User,
+    Volume,
+)
+
+__all__ = [
+    "Access",
+    "Duration",
+    "Expose",
+    "GarbageCollection",
+    "Issued",
+    "Key",
+    "Pod",
+    "Quantity",
+    "Registry",
+    "Resources",
+    "Rule",
+    "SecretKeyRef",
+    "Spec",
+    "Storage",
+    "Tls",
+    "User",
+    "Volume",
+    "parse",
+]

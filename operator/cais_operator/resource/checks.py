@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What strings and lists of a spec must look like; the CRD says the same."""
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A string must match `regex` wholly and be no longer than `longest` characters."""
+
+    regex: str
+    longest: int
+    rule: str
+
+    def allows(self, text: str) -> bool:
+        """Return whether the text is allowed."""
+        return len(text) <= self.longest and re.fullmatch(self.regex, text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A list may have at most so many items."""
+
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class AtLeast:
+    """A list must have at least so many items."""
+
+    least: int
+
+
+AT_LEAST_ONE = AtLeast(1)
+
+_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_CRON_FIELD = r"[0-9A-Za-z*/,\-?]+"
+_CRON_WORD = "@(yearly|annually|monthly|weekly|daily|midnight|hourly)"
+
+DNS_LABEL = Pattern(
+    f"^{_LABEL}$", 63, "must be lower-case letters, digits and '-', at most 63 characters"
+)
+DNS_SUBDOMAIN = Pattern(
+    rf"^{_LABEL}(\.{_LABEL})*$", 253, "must be a lower-case name of a Kubernetes object"
+)
+HOSTNAME = Pattern(
+    rf"^({_LABEL}\.)+[a-z]([-a-z0-9]*[a-z0-9])?$",
+    253,
+    "must be a lower-case DNS name with at least one dot, such as registry.example.com",
+)
+SECRET_KEY = Pattern("^[-._a-zA-Z0-9]+$", 253, "must be a key of a Secret")
+REPOSITORY_GLOB = Pattern(
+    r"^([a-z0-9._\-]|\*)+(/([a-z0-9._\-]|\*)+)*$",
+    255,
+    "must be a repository in lower case, where * stands for anything within one path segment "
+    "and ** for any number of segments, such as apps/**",
+)
+CRON = Pattern(
+    rf"^({_CRON_WORD}|{_CRON_FIELD}( {_CRON_FIELD}){{4}})$",
+    100,
+    "must be a cron line of five fields, such as 17 3 * * *, or @daily",
+)

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The spec of a Registry, field by field as in the CRD, with the CRD's defaults.
+
+`decode` fills these classes; a Python name `undelete_window` is the field `undeleteWindow`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from cais_operator.resource.checks import (
+    AT_LEAST_ONE,
+    CRON,
+    DNS_LABEL,
+    DNS_SUBDOMAIN,
+    HOSTNAME,
+    REPOSITORY_GLOB,
+    SECRET_KEY,
+    Limit,
+)
+from cais_operator.resource.durations import Duration
+from cais_operator.resource.quantities import Quantity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volume:
+    """The claim that holds the registry's data. `existing_claim` empty: the operator makes one."""
+
+    size: Quantity = Quantity.parse("10Gi")
+    storage_class_name: Annotated[str, DNS_SUBDOMAIN] | None = None
+    existing_claim: Annotated[str, DNS_SUBDOMAIN] | None = None
+    on_delete: Literal["Retain", "Delete"] = "Retain"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """Where the data is."""
+
+    volume: Volume = field(default_factory=Volume)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issued:
+    """A certificate from the installation's own CA."""
+
+    validity: Duration = Duration.parse("2160h")
+    renew_before: Duration = Duration.parse("720h")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """Where the certificate comes from."""
+
+    issued: Issued = field(default_factory=Issued)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretKeyRef:
+    """One key of a Secret in the Registry's namespace."""
+
+    name: Annotated[str, DNS_SUBDOMAIN]
+    key: Annotated[str, SECRET_KEY] = "password"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A declared user; without a reference the password is generated once."""
+
+    name: Annotated[str, DNS_LABEL]
+    password_secret_ref: SecretKeyRef | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """Who may do what where; access is the union of all matching rules."""
+
+    users: Annotated[tuple[Annotated[str, DNS_LABEL], ...], AT_LEAST_ONE, Limit(32)]
+    repositories: Annotated[tuple[Annotated[str, REPOSITORY_GLOB], ...], AT_LEAST_ONE, Limit(32)]
+    actions: Annotated[tuple[Literal["pull", "push", "delete"], ...], AT_LEAST_ONE, Limit(3)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Users and what they may do; deny by default."""
+
+    anonymous: Annotated[tuple[Literal["pull"], ...], Limit(1)] = ()
+    users: Annotated[tuple[User, ...], Limit(64)] = ()
+    rules: Annotated[tuple[Rule, ...], Limit(64)] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expose:
+    """How clients reach the registry."""
+
+    type: Literal["ClusterIP", "NodePort"] = "ClusterIP"
+    hostnames: Annotated[tuple[Annotated[str, HOSTNAME], ...], Limit(16)] = ()
+    node_port: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GarbageCollection:
+    """When unused data is removed, and how long it can come back."""
+
+    schedule: Annotated[str, CRON] = "17 3 * * *"
+    time_zone: str = "UTC"
+    suspend: bool = False
+    push_lease: Duration = Duration.parse("24h")
+    undelete_window: Duration = Duration.parse("24h")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """Requests and limits of the server's container; empty: the operator's defaults."""
+
+    requests: Mapping[str, Quantity] = field(default_factory=dict)
+    limits: Mapping[str, Quantity] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pod:
+    """What is handed on to the server's pod."""
+
+    resources: Resources = field(default_factory=Resources)
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    tolerations: Annotated[tuple[Mapping[str, Any], ...], Limit(32)] = ()
+    affinity: Mapping[str, Any] = field(default_factory=dict)
+    priority_class_name: Annotated[str, DNS_SUBDOMAIN] | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """The whole spec."""
+
+    storage: Storage = field(default_factory=Storage)
+    tls: Tls = field(default_factory=Tls)
+    access: Access = field(default_factory=Access)
+    expose: Expose = field(default_factory=Expose)
+    garbage_collection: GarbageCollection = field(default_factory=GarbageCollection)
+    paused: bool = False
+    pod: Pod = field(default_factory=Pod)

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the operator is told at its start; read once by `__main__`, then handed in."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cais_operator import __version__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Settings of one operator process.
+
+    Attributes:
+        namespaces: Namespaces to look at; empty means all.
+        kubeconfig: File to reach the API server with; None means in-cluster, then the default.
+        system_namespace: Where the installation's CA Secret and Lease live.
+        registry_image: Image of the registry server.
+        image_pull_policy: For every pod made by the operator.
+        image_pull_secrets: Names of pull Secrets in each Registry's namespace.
+        cluster_domain: DNS domain of the cluster.
+        health_listen: `host:port` of /healthz, /readyz and /metrics.
+        resync: Seconds after which every Registry is looked at again.
+        workers: Registries reconciled at once.
+        leader_elect: Whether a Lease decides which replica works.
+        log_format: `auto` is text on a terminal, else JSON.
+    """
+
+    namespaces: tuple[str, ...] = ()
+    kubeconfig: Path | None = None
+    system_namespace: str = "cais-system"
+    registry_image: str = f"cais-registry:{__version__}"
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    image_pull_secrets: tuple[str, ...] = ()
+    cluster_domain: str = "cluster.local"
+    health_listen: str = "0.0.0.0:8080"
+    resync: float = 300.0
+    workers: int = 8
+    leader_elect: bool = True
+    log_format: Literal["auto", "json", "text"] = "auto"
