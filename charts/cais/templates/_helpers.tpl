@@ -1,0 +1,68 @@
+{{/* Name of everything that belongs to the operator. */}}
+{{- define "cais.operator" -}}
+{{- printf "%s-operator" .Release.Name | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "cais.serviceAccount" -}}
+{{- .Values.serviceAccount.name | default (include "cais.operator" .) -}}
+{{- end -}}
+
+{{- define "cais.selector" -}}
+app.kubernetes.io/name: cais-operator
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "cais.labels" -}}
+{{ include "cais.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* Full name of an image. Takes a dict with the keys `root` and `image` (operator or registry). */}}
+{{- define "cais.image" -}}
+{{- $image := index .root.Values.image .image -}}
+{{- $tag := $image.tag | default .root.Chart.AppVersion -}}
+{{- with .root.Values.image.prefix }}{{ trimSuffix "/" . }}/{{ end -}}
+{{- printf "%s:%s" $image.repository $tag -}}
+{{- end -}}
+
+{{/* What the operator may do in a namespace whose Registries it looks after. */}}
+{{- define "cais.rules" -}}
+- apiGroups: [cais.dev]
+  resources: [registries]
+  verbs: [get, list, watch]
+- apiGroups: [cais.dev]
+  resources: [registries/status]
+  verbs: [get, patch]
+# Owner references that block deletion ask for this where that admission check is on (OpenShift).
+- apiGroups: [cais.dev]
+  resources: [registries/finalizers]
+  verbs: [update]
+- apiGroups: [""]
+  resources: [configmaps, persistentvolumeclaims, secrets, serviceaccounts, services]
+  verbs: [get, list, watch, create, update, patch, delete]
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [batch]
+  resources: [cronjobs]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [networking.k8s.io]
+  resources: [networkpolicies]
+  verbs: [get, list, watch, create, patch, delete]
+# What the garbage collector's runs said.
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch]
+# A touched annotation makes the kubelet refresh mounted Secrets and ConfigMaps at once.
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch, patch]
+- apiGroups: ["", events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end -}}

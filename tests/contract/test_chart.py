@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The chart against the rest of the project; needs no helm (tests/integration/chart has it)."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate  # type: ignore[import-untyped]  # it ships no types
+import pytest
+import yaml
+
+from cais_operator import __version__
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "charts" / "cais"
+INSTALL = ROOT / "manifests" / "install.yaml"
+
+
+def installed() -> list[dict[str, Any]]:
+    return [document for document in yaml.safe_load_all(INSTALL.read_text()) if document]
+
+
+def of_kind(kind: str) -> list[dict[str, Any]]:
+    return [document for document in installed() if document["kind"] == kind]
+
+
+def test_chart_carries_the_crds_as_they_are_in_crds() -> None:
+    sources = {path.name: path.read_text() for path in (ROOT / "crds").glob("*.yaml")}
+    carried = {path.name: path.read_text() for path in (CHART / "files").glob("*.yaml")}
+    assert sources, "crds/ is empty"
+    assert carried == sources, "run `make manifests`"
+
+
+def test_rendered_crd_is_the_source_and_is_kept_when_the_release_goes() -> None:
+    (crd,) = of_kind("CustomResourceDefinition")
+    annotations = crd["metadata"]["annotations"]
+    assert annotations.pop("helm.sh/resource-policy") == "keep"
+    if not annotations:
+        del crd["metadata"]["annotations"]
+    assert crd == yaml.safe_load((ROOT / "crds" / "registries.cais.dev.yaml").read_text())
+
+
+def test_chart_and_project_have_one_version() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert chart["version"] == chart["appVersion"] == __version__
+
+
+def test_install_manifest_is_valid_kubernetes() -> None:
+    checked = 0
+    for document in installed():
+        if document["kind"] == "CustomResourceDefinition":
+            continue  # its own contract test is stricter
+        kubernetes_validate.validate(document, "1.37", strict=True)
+        checked += 1
+    assert checked >= 8
+
+
+def test_install_manifest_creates_its_namespace_first_and_holds_pods_to_restricted() -> None:
+    first = installed()[0]
+    assert (first["kind"], first["metadata"]["name"]) == ("Namespace", "cais-system")
+    assert first["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_operator_pod_meets_pod_security_restricted() -> None:
+    (deployment,) = of_kind("Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def test_roles_ask_for_no_wildcard_and_no_power_over_roles() -> None:
+    rules = [
+        rule for kind in ("ClusterRole", "Role") for role in of_kind(kind) for rule in role["rules"]
+    ]
+    asked = {
+        word for rule in rules for key in ("apiGroups", "resources", "verbs") for word in rule[key]
+    }
+    assert not asked & {"*", "roles", "clusterroles", "rolebindings", "pods/exec", "nodes"}
+    assert not asked & {"escalate", "bind", "impersonate"}
+
+
+def settings_of(node: Any, prefix: str = "") -> set[str]:
+    if not isinstance(node, dict) or not node:
+        return {prefix}
+    return {path for key, value in node.items() for path in settings_of(value, f"{prefix}.{key}")}
+
+
+def test_every_value_has_a_schema_and_every_schema_entry_a_default() -> None:
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    schema = json.loads((CHART / "values.schema.json").read_text())
+
+    def known(node: dict[str, Any], prefix: str = "") -> set[str]:
+        inner = node.get("properties")
+        if not inner:
+            return {prefix}
+        assert node["additionalProperties"] is False, f"{prefix} lets unknown values through"
+        return {path for key, value in inner.items() for path in known(value, f"{prefix}.{key}")}
+
+    # what Helm itself sets, and free-form maps whose defaults have keys of their own
+    free = {".resources.requests", ".resources.limits"}
+    documented = {
+        next((f for f in free if path.startswith(f)), path) for path in settings_of(values)
+    }
+    assert known(schema) - {".global"} == documented
+
+
+@pytest.mark.parametrize("path", sorted(CHART.rglob("*.yaml")), ids=lambda path: path.name)
+def test_no_line_of_the_chart_ends_in_blanks_or_holds_a_tab(path: Path) -> None:
+    for line in path.read_text().splitlines():
+        assert line == line.rstrip()
+        assert "\t" not in line

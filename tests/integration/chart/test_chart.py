@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The chart as Helm renders it, with the values that people set."""
+
+import subprocess
+from typing import Any
+
+import kubernetes_validate  # type: ignore[import-untyped]  # it ships no types
+import pytest
+import yaml
+
+import chart
+
+pytestmark = pytest.mark.timeout(900)  # the first run on a machine builds Helm
+
+
+def render(*arguments: str) -> list[dict[str, Any]]:
+    documents = yaml.safe_load_all(chart.template(arguments))
+    return [document for document in documents if document]
+
+
+def of_kind(documents: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [document for document in documents if document["kind"] == kind]
+
+
+def operator_pod(documents: list[dict[str, Any]]) -> dict[str, Any]:
+    (deployment,) = of_kind(documents, "Deployment")
+    pod: dict[str, Any] = deployment["spec"]["template"]["spec"]
+    return pod
+
+
+def test_install_manifest_is_what_the_chart_renders() -> None:
+    assert chart.main(["--check"]) == 0, "run `make manifests`"
+
+
+def test_stale_file_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    old = tmp_path / "install.yaml"
+    old.write_text("kind: Namespace\n")
+    monkeypatch.setattr(chart, "INSTALL", old)
+    monkeypatch.setattr(chart, "ROOT", tmp_path)
+    assert chart.main(["--check"]) == 1
+
+
+def test_chart_passes_helms_own_lint() -> None:
+    command = [str(chart.helm()), "lint", "--strict", "--kube-version", chart.KUBERNETES]
+    subprocess.run([*command, str(chart.CHART)], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--set", "replicas=2"],
+        ["--set", "watchNamespaces={team-a,team-b}"],
+        ["--set", "image.prefix=quay.example.com:5000/x,image.pullSecrets={one,two}"],
+        ["--set", "crds.install=false,rbac.aggregateToDefaultRoles=false"],
+        ["--set-json", 'tolerations=[{"operator":"Exists"}]'],
+        ["--set-json", 'affinity={"podAntiAffinity":{}}'],
+        ["--set", "commonLabels.team=platform,podLabels.tier=ops,podAnnotations.note=x"],
+        ["--set", "serviceAccount.name=own,serviceAccount.annotations.role=y"],
+        ["--set", "nodeSelector.disk=ssd,priorityClassName=system-cluster-critical"],
+    ],
+    ids=lambda arguments: arguments[1],
+)
+def test_every_rendering_is_valid_kubernetes(arguments: list[str]) -> None:
+    for document in render(*arguments):
+        if document["kind"] != "CustomResourceDefinition":
+            kubernetes_validate.validate(document, "1.37", strict=True)
+
+
+def test_named_namespaces_get_roles_and_nothing_that_is_cluster_wide() -> None:
+    only = "rbac.aggregateToDefaultRoles=false,crds.install=false"
+    documents = render("--set", f"watchNamespaces={{team-a,team-b}},{only}")
+    assert not of_kind(documents, "ClusterRole") + of_kind(documents, "ClusterRoleBinding")
+    where = {role["metadata"]["namespace"] for role in of_kind(documents, "Role")}
+    assert where == {"team-a", "team-b", "cais-system"}
+    bound = {binding["metadata"]["namespace"] for binding in of_kind(documents, "RoleBinding")}
+    assert bound == where
+    args = operator_pod(documents)["containers"][0]["args"]
+    assert [arg for arg in args if arg.startswith("--namespace")] == [
+        "--namespace=team-a",
+        "--namespace=team-b",
+    ]
+
+
+def test_prefix_goes_before_both_images_and_pull_secrets_reach_both_pods() -> None:
+    documents = render("--set", "image.prefix=quay.example.com:5000/x,image.pullSecrets={one,two}")
+    pod = operator_pod(documents)
+    assert pod["imagePullSecrets"] == [{"name": "one"}, {"name": "two"}]
+    (container,) = pod["containers"]
+    assert container["image"] == "quay.example.com:5000/x/cais-operator:0.1.0"
+    assert "--registry-image=quay.example.com:5000/x/cais-registry:0.1.0" in container["args"]
+    assert "--image-pull-secrets=one,two" in container["args"]
+
+
+def test_second_replica_brings_a_disruption_budget() -> None:
+    assert not of_kind(render(), "PodDisruptionBudget")
+    (budget,) = of_kind(render("--set", "replicas=2"), "PodDisruptionBudget")
+    assert budget["spec"]["minAvailable"] == 1
+
+
+def test_crd_stays_out_where_someone_else_installs_it() -> None:
+    assert of_kind(render(), "CustomResourceDefinition")
+    assert not of_kind(render("--set", "crds.install=false"), "CustomResourceDefinition")
+
+
+@pytest.mark.parametrize(
+    ("setting", "named"),
+    [
+        ("imag.prefix=x", "imag"),
+        ("replicas=two", "replicas"),
+        ("image.pullPolicy=Sometimes", "pullPolicy"),
+        ("watchNamespaces={Team_A}", "watchNamespaces"),
+        ("operator.workers=0", "workers"),
+        ("image.operator.tag=a b", "tag"),
+    ],
+)
+def test_wrong_value_is_refused_by_name(setting: str, named: str) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        chart.template(["--set", setting])
+    assert named in refused.value.stderr
