@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Certificates as values, and how to read them. Pure: nothing here makes a key or asks the time."""
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +74,18 @@ def authority_from(secret: Mapping[str, Any]) -> Authority:
     Raises:
         ValueError: In words for a person, when it is no usable CA.
     """
-    raise NotImplementedError
+    made = Authority(
+        certificate=_text(secret, "tls.crt"),
+        key=_text(secret, "tls.key"),
+        bundle=_text(secret, "ca.crt"),
+    )
+    if not is_pair(made.certificate, made.key):
+        raise ValueError("the CA Secret's tls.key does not belong to its tls.crt")
+    if not _is_authority(certificate(made.certificate)):
+        raise ValueError("the CA Secret's tls.crt may not sign certificates")
+    if facts(made.certificate).sha256 != facts(made.bundle).sha256:
+        raise ValueError("the CA Secret's ca.crt does not begin with its tls.crt")
+    return made
 
 
 def leaf_from(secret: Mapping[str, Any]) -> Leaf:
@@ -77,7 +94,7 @@ def leaf_from(secret: Mapping[str, Any]) -> Leaf:
     Raises:
         ValueError: When a key is missing or is no text.
     """
-    raise NotImplementedError
+    return Leaf(certificate=_text(secret, "tls.crt"), key=_text(secret, "tls.key"))
 
 
 def facts(pem: str) -> Facts:
@@ -86,4 +103,87 @@ def facts(pem: str) -> Facts:
     Raises:
         ValueError: When there is none.
     """
-    raise NotImplementedError
+    found = certificate(pem)
+    return Facts(
+        not_before=found.not_valid_before_utc,
+        not_after=found.not_valid_after_utc,
+        dns=frozenset(_alternative_names(found).get_values_for_type(x509.DNSName)),
+        ips=frozenset(
+            str(ip) for ip in _alternative_names(found).get_values_for_type(x509.IPAddress)
+        ),
+        sha256=found.fingerprint(hashes.SHA256()).hex(),
+    )
+
+
+def certificate(pem: str) -> x509.Certificate:
+    """Parse the first certificate of a PEM text.
+
+    Raises:
+        ValueError: When there is none.
+    """
+    return x509.load_pem_x509_certificate(pem.encode())
+
+
+def private_key(pem: str) -> ec.EllipticCurvePrivateKey:
+    """Parse a private key as this package makes them (elliptic curve, PKCS#8).
+
+    Raises:
+        ValueError: When it is anything else.
+    """
+    if not pem.startswith("-----BEGIN PRIVATE KEY-----"):
+        raise ValueError("the private key is not in PKCS#8")  # the server reads no other form
+    key = _load_key(pem)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ValueError("the private key is not of an elliptic curve")  # noqa: TRY004 - its value
+    return key
+
+
+def is_pair(certificate_pem: str, key_pem: str) -> bool:
+    """Return whether a key belongs to a certificate.
+
+    Raises:
+        ValueError: When either cannot be read.
+    """
+    return certificate(certificate_pem).public_key() == private_key(key_pem).public_key()
+
+
+def is_signed_by(certificate_pem: str, authority: Authority) -> bool:
+    """Return whether the authority's certificate signed the other.
+
+    Raises:
+        ValueError: When either cannot be read.
+    """
+    issuer = certificate(authority.certificate)
+    try:
+        certificate(certificate_pem).verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def _text(secret: Mapping[str, Any], key: str) -> str:
+    data = secret.get("data") or {}
+    if key not in data:
+        raise ValueError(f"the Secret has no {key}")
+    return base64.b64decode(data[key], validate=True).decode()
+
+
+def _load_key(pem: str) -> object:
+    try:
+        return serialization.load_pem_private_key(pem.encode(), password=None)
+    except (TypeError, UnsupportedAlgorithm) as error:
+        raise ValueError(f"the private key cannot be read: {error}") from error
+
+
+def _is_authority(found: x509.Certificate) -> bool:
+    try:
+        return found.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False
+
+
+def _alternative_names(found: x509.Certificate) -> x509.SubjectAlternativeName:
+    try:
+        return found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return x509.SubjectAlternativeName([])

@@ -168,3 +168,19 @@ def hosts(registry: Registry, cluster_ips: tuple[str, ...], cluster_domain: str)
 def url(registry: Registry) -> str:
     """Return the address inside the cluster, for example `https://team.team-a.svc:5000`."""
     return f"https://{registry.name}.{registry.namespace}.svc:{PORT}"
+
+
+def addresses(registry: Registry, hosts: Hosts, node_port: int | None) -> tuple[str, ...]:
+    """Return every `host` and `host:port` that an image reference may start with.
+
+    Names of the spec may be routed to us by any port: the default one, ours, or the node port.
+    """
+    outside = set(registry.spec.expose.hostnames)
+    ports = (PORT, node_port) if node_port else (PORT,)
+    inside = [f"{host}:{PORT}" for host in (*hosts.dns, *map(_bracketed, hosts.ips))]
+    shown = [f"{host}:{port}" for host in hosts.dns if host in outside for port in ports]
+    return tuple(dict.fromkeys((*inside, *shown, *registry.spec.expose.hostnames)))
+
+
+def _bracketed(ip: str) -> str:
+    return f"[{ip}]" if ":" in ip else ip

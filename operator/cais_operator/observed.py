@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cais_operator.resource import Quantity
+
 Live = Mapping[str, Any]  # an object as the API server returns it
 
 
@@ -35,7 +37,8 @@ class Observed:
         children: By (kind, name), every object that has the name of a child, ours or not; what is
             missing is absent. A child that the label-selected watch does not show must have been
             read by name, or a stranger of that name goes unnoticed. Read here: metadata of all;
-            spec of Service and claim; status of claim and Deployment; data of the TLS Secret.
+            spec of Service and claim; status of claim and Deployment; data of the TLS Secret and
+            of the CA ConfigMap.
         references: Secrets that the spec names, by name; None where the Secret is missing.
         pods: The server's pods; only their status and metadata are read, to say why one waits.
         wanted_files: Path to SHA-256 of what the server should have loaded; empty when unknown.
@@ -53,3 +56,20 @@ class Observed:
     def child(self, kind: str, name: str) -> Live | None:
         """Return the object of that kind and name, or None."""
         return self.children.get((kind, name))
+
+
+def requested(claim: Live | None) -> Quantity | None:
+    """Return how much a claim asks for; None when there is no claim."""
+    return _storage(claim, "spec", "resources", "requests")
+
+
+def capacity(claim: Live | None) -> Quantity | None:
+    """Return how much a claim has; None while it has no volume."""
+    return _storage(claim, "status", "capacity")
+
+
+def _storage(claim: Live | None, *path: str) -> Quantity | None:
+    found: Any = claim or {}
+    for part in path:
+        found = found.get(part) or {}
+    return Quantity.parse(found["storage"]) if "storage" in found else None

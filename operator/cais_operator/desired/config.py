@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The server's configuration file, the CA bundle, and which files it should have loaded. Pure."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cais_operator import names
+from cais_operator.certificates import Authority
+from cais_operator.desired.metadata import finish
+from cais_operator.observed import Live
+from cais_operator.render import Manifest, render
+from cais_operator.resource import Registry, Rule
+from cais_operator.settings import Settings
+
+_CONFIG_KEY = "server.yaml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ConfigMap:
+    name: str
+    data: Mapping[str, str]
+
+
+def config_map(registry: Registry, settings: Settings) -> Manifest:
+    """Return the ConfigMap with the server's configuration; its text is JSON, which is YAML."""
+    del settings
+    text = json.dumps({**static_part(), **_live_part(registry)}, indent=2, ensure_ascii=False)
+    context = _ConfigMap(name=names.config_map(registry), data={_CONFIG_KEY: text + "\n"})
+    return finish(render("config-map", context), registry)
+
+
+def ca_config_map(registry: Registry, settings: Settings, authority: Authority) -> Manifest:
+    """Return the ConfigMap with the CA bundle that clients of this registry trust."""
+    del settings
+    context = _ConfigMap(name=names.ca_config_map(registry), data={"ca.crt": authority.bundle})
+    return finish(render("config-map", context), registry)
+
+
+def loaded_files(config: Live, users: Live, tls: Live) -> dict[str, str]:
+    """Return path to SHA-256 (hex) of what the server should report as loaded (`GET config`).
+
+    Args:
+        config: The configuration's ConfigMap, wanted or live.
+        users: The users Secret.
+        tls: The TLS Secret.
+    """
+    contents = {
+        names.CONFIG_FILE: config["data"][_CONFIG_KEY].encode(),
+        names.HTPASSWD_FILE: base64.b64decode(users["data"]["htpasswd"]),
+        names.TLS_CERT_FILE: base64.b64decode(tls["data"]["tls.crt"]),
+    }
+    return {path: hashlib.sha256(content).hexdigest() for path, content in contents.items()}
+
+
+def static_part() -> dict[str, Any]:
+    """Return the settings that the server reads once: a change of them restarts the pod."""
+    return {"data": names.DATA_DIRECTORY, "listen": f"0.0.0.0:{names.PORT}"}
+
+
+def _live_part(registry: Registry) -> dict[str, Any]:
+    access = registry.spec.access
+    collection = registry.spec.garbage_collection
+    return {
+        "tls": {"certFile": names.TLS_CERT_FILE, "keyFile": names.TLS_KEY_FILE},
+        "auth": {"htpasswdFile": names.HTPASSWD_FILE, "realm": "cais"},
+        "access": {
+            "anonymous": list(access.anonymous),
+            "rules": [*_GENERATED_RULES, *(_rule(rule) for rule in access.rules)],
+        },
+        "garbageCollection": {
+            "pushLease": str(collection.push_lease),
+            "undeleteWindow": str(collection.undelete_window),
+        },
+    }
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    return {
+        "users": list(rule.users),
+        "repositories": list(rule.repositories),
+        "actions": list(rule.actions),
+    }
+
+
+_GENERATED_RULES: tuple[dict[str, Any], ...] = (
+    {
+        "users": [names.ADMIN],
+        "repositories": ["**"],
+        "actions": ["pull", "push", "delete", "admin"],
+    },
+    {"users": [names.PULL], "repositories": ["**"], "actions": ["pull"]},
+    {"users": [names.GC], "repositories": [], "actions": ["gc", "usage"]},
+)

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Service and the NetworkPolicies. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cais_operator import names
+from cais_operator.desired.metadata import finish
+from cais_operator.render import Manifest, render
+from cais_operator.resource import Registry
+from cais_operator.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Service:
+    name: str
+    type: str
+    cluster_ip: str | None
+    selector: Mapping[str, str]
+    port: int
+    node_port: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Policy:
+    name: str
+    selector: Mapping[str, str]
+    server_selector: Mapping[str, str]
+    port: int
+
+
+def service(registry: Registry, settings: Settings, *, keep_address: bool = True) -> Manifest:
+    """Return the Service; it comes first, because its ClusterIP goes into the certificate.
+
+    Args:
+        registry: The Registry.
+        settings: Not used; every function of this room takes it.
+        keep_address: Ask again for the ClusterIP that the status knows, because nodes and
+            certificates carry it. False when the API server refused that (someone else has it).
+    """
+    del settings
+    expose = registry.spec.expose
+    context = _Service(
+        name=names.service(registry),
+        type=expose.type,
+        cluster_ip=registry.status.get("clusterIP") if keep_address else None,
+        selector=names.selector(registry, names.REGISTRY),
+        port=names.PORT,
+        node_port=expose.node_port if expose.type == "NodePort" else None,
+    )
+    return finish(render("service", context), registry)
+
+
+def network_policy(registry: Registry, settings: Settings) -> Manifest:
+    """Return the server's policy: anyone may reach its port, it may reach nobody."""
+    del settings
+    context = _policy(registry, names.network_policy(registry), names.REGISTRY)
+    return finish(render("network-policy", context), registry)
+
+
+def gc_network_policy(registry: Registry, settings: Settings) -> Manifest:
+    """Return the garbage collection pods' policy: DNS and the server, nothing else."""
+    del settings
+    context = _policy(registry, names.gc_network_policy(registry), names.GC_COMPONENT)
+    return finish(render("gc-network-policy", context), registry, component=names.GC_COMPONENT)
+
+
+def _policy(registry: Registry, name: str, component: str) -> _Policy:
+    return _Policy(
+        name=name,
+        selector=names.selector(registry, component),
+        server_selector=names.selector(registry, names.REGISTRY),
+        port=names.PORT,
+    )

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bodies of Secrets with generated material, for CREATE or a change under a precondition. Pure."""
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cais_operator import names
+from cais_operator.certificates import Authority, Leaf
+from cais_operator.credentials import UserEntry
+from cais_operator.desired.metadata import finish
+from cais_operator.names import Hosts
+from cais_operator.render import Manifest, render
+from cais_operator.resource import Registry, User
+from cais_operator.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Secret:
+    name: str
+    type: str
+    data: Mapping[str, str]
+
+
+def authority_secret(settings: Settings, authority: Authority) -> Manifest:
+    """Return the installation's CA, in the system namespace; nobody owns it."""
+    texts = {
+        "tls.crt": authority.certificate,
+        "tls.key": authority.key,
+        "ca.crt": authority.bundle,
+    }
+    manifest = _secret(names.AUTHORITY_SECRET, texts, kind="kubernetes.io/tls")
+    labels = {names.MANAGED_BY: names.MANAGER, names.COMPONENT: "authority"}
+    place = {"namespace": settings.system_namespace, "labels": labels}
+    return {**manifest, "metadata": {**manifest["metadata"], **place}}
+
+
+def tls_secret(
+    registry: Registry, settings: Settings, leaf: Leaf, authority: Authority
+) -> Manifest:
+    """Return the leaf certificate with its key and the CA bundle."""
+    del settings
+    texts = {"tls.crt": leaf.certificate, "tls.key": leaf.key, "ca.crt": authority.bundle}
+    manifest = _secret(names.tls_secret(registry), texts, kind="kubernetes.io/tls")
+    return finish(manifest, registry)
+
+
+def admin_secret(registry: Registry, settings: Settings, password: str) -> Manifest:
+    """Return the credentials of `admin`."""
+    del settings
+    texts = _login(names.ADMIN, password)
+    return finish(_secret(names.admin_secret(registry), texts), registry)
+
+
+def gc_secret(registry: Registry, settings: Settings, password: str) -> Manifest:
+    """Return the credentials of `cais-gc`, also as the line that `--credentials-file` reads."""
+    del settings
+    texts = {**_login(names.GC, password), "credentials": f"{names.GC}:{password}"}
+    return finish(_secret(names.gc_secret(registry), texts), registry)
+
+
+def user_secret(registry: Registry, settings: Settings, user: User, password: str) -> Manifest:
+    """Return the generated credentials of a declared user without a reference."""
+    del settings
+    texts = _login(user.name, password)
+    return finish(_secret(names.user_secret(registry, user), texts), registry)
+
+
+def pull_secret(
+    registry: Registry, settings: Settings, password: str, hosts: Hosts, node_port: int | None
+) -> Manifest:
+    """Return the credentials of `pull` as an image pull Secret for every address of the registry.
+
+    Args:
+        registry: The Registry.
+        settings: Not used; every function of this room takes it.
+        password: Of the user `pull`.
+        hosts: From `names.hosts`.
+        node_port: Of the live Service; None when it has none.
+    """
+    del settings
+    login = _login(names.PULL, password)
+    auth = base64.b64encode(f"{names.PULL}:{password}".encode()).decode()
+    addresses = names.addresses(registry, hosts, node_port)
+    auths = {address: {**login, "auth": auth} for address in addresses}
+    texts = {**login, ".dockerconfigjson": json.dumps({"auths": auths}, sort_keys=True)}
+    manifest = _secret(names.pull_secret(registry), texts, kind="kubernetes.io/dockerconfigjson")
+    return finish(manifest, registry)
+
+
+def users_secret(
+    registry: Registry, settings: Settings, entries: tuple[UserEntry, ...]
+) -> Manifest:
+    """Return the htpasswd file, and the fingerprints that spare reconcile from bcrypt.
+
+    Only `htpasswd` is mounted into the pod.
+    """
+    del settings
+    lines = "".join(f"{entry.name}:{entry.hash}\n" for entry in entries)
+    fingerprints = {entry.name: entry.fingerprint for entry in entries}
+    texts = {"htpasswd": lines, "fingerprints": json.dumps(fingerprints, sort_keys=True)}
+    return finish(_secret(names.users_secret(registry), texts), registry)
+
+
+def _login(user: str, password: str) -> dict[str, str]:
+    return {"username": user, "password": password}
+
+
+def _secret(name: str, texts: Mapping[str, str], *, kind: str = "Opaque") -> Manifest:
+    data = {key: base64.b64encode(text.encode()).decode() for key, text in texts.items()}
+    return render("secret", _Secret(name=name, type=kind, data=data))

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The server: ServiceAccount and Deployment. Pure."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cais_operator import names
+from cais_operator.desired import pods
+from cais_operator.desired.config import static_part
+from cais_operator.desired.metadata import finish
+from cais_operator.render import Manifest, render
+from cais_operator.resource import Quantity, Registry
+from cais_operator.settings import Settings
+
+_REQUESTS = {"cpu": Quantity.parse("50m"), "memory": Quantity.parse("64Mi")}
+_LIMITS = {"memory": Quantity.parse("256Mi")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ServiceAccount:
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Deployment:
+    pod: pods.Common
+    name: str
+    selector: Mapping[str, str]
+    args: tuple[str, ...]
+    port: int
+    affinity: Mapping[str, Any] | None
+    resources: Mapping[str, Mapping[str, str]]
+    claim_name: str
+    config_map_name: str
+    tls_secret_name: str
+    users_secret_name: str
+
+
+def service_account(registry: Registry, settings: Settings) -> Manifest:
+    """Return the account of the server's and the garbage collection's pods; it has no token."""
+    del settings
+    context = _ServiceAccount(name=names.service_account(registry))
+    return finish(render("service-account", context), registry)
+
+
+def deployment(registry: Registry, settings: Settings) -> Manifest:
+    """Return the server's Deployment: one pod, replaced only when the old one is gone.
+
+    Nothing that the server reloads by itself (certificate, users, rules, times) is in it, so that
+    a change of those restarts no pod.
+    """
+    context = _Deployment(
+        pod=pods.common(registry, settings, names.REGISTRY, {names.STATIC_CONFIG: _static_hash()}),
+        name=names.deployment(registry),
+        selector=names.selector(registry, names.REGISTRY),
+        args=("serve", "--config", names.CONFIG_FILE),
+        port=names.PORT,
+        affinity=pods.normal(registry.spec.pod.affinity) or None,
+        resources=_resources(registry),
+        claim_name=names.claim(registry),
+        config_map_name=names.config_map(registry),
+        tls_secret_name=names.tls_secret(registry),
+        users_secret_name=names.users_secret(registry),
+    )
+    return finish(render("deployment", context), registry)
+
+
+def _static_hash() -> str:
+    return hashlib.sha256(json.dumps(static_part(), sort_keys=True).encode()).hexdigest()
+
+
+def _resources(registry: Registry) -> dict[str, dict[str, str]]:
+    """Defaults under what the spec asks for; a default gives way where the two would collide."""
+    asked = registry.spec.pod.resources
+    limits = {
+        name: max(amount, asked.requests.get(name, amount)) for name, amount in _LIMITS.items()
+    } | dict(asked.limits)
+    requests = {
+        name: min(amount, limits.get(name, amount)) for name, amount in _REQUESTS.items()
+    } | dict(asked.requests)
+    return {
+        "requests": {name: str(amount) for name, amount in requests.items()},
+        "limits": {name: str(amount) for name, amount in limits.items()},
+    }
