@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class RunState(StrEnum):
+    """Where a run of garbage collection stands."""
+
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run of garbage collection, as reported while and after it goes.
+
+    Attributes:
+        id: Unguessable name of the run.
+        state: Running, Succeeded or Failed.
+        dry_run: True when the run only counts what a real one would do.
+        started_at: UTC.
+        finished_at: UTC, None while it goes.
+        duration_seconds: From start to finish, or to now.
+        manifests_deleted: Manifests purged.
+        blobs_deleted: Blobs whose bytes nothing refers to any more.
+        bytes_reclaimed: Bytes given back to the disk.
+        bytes_reclaimable: Bytes that later runs can give back (deleted, but inside a window).
+        uploads_expired: Uploads dropped because nobody went on with them.
+        message: What went wrong, or a sentence about what was done.
+    """
+
+    id: str
+    state: RunState
+    dry_run: bool
+    started_at: datetime
+    finished_at: datetime | None = None
+    duration_seconds: float = 0.0
+    manifests_deleted: int = 0
+    blobs_deleted: int = 0
+    bytes_reclaimed: int = 0
+    bytes_reclaimable: int = 0
+    uploads_expired: int = 0
+    message: str = ""
