@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the cluster needs of the machine, and how the machine gets back what it had."""
+
+import contextlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from clusterkit import process
+from clusterkit.command import ClusterError, output, run, say
+from clusterkit.places import CGROUP
+
+# file whose presence shows that the package is there -> Debian package
+PACKAGES = {
+    "/usr/sbin/dockerd": "docker.io",
+    "/usr/bin/containerd": "containerd",
+    "/usr/sbin/debootstrap": "debootstrap",
+    "/usr/include/seccomp.h": "libseccomp-dev",
+    "/usr/bin/pkg-config": "pkg-config",
+    "/usr/bin/gcc": "gcc",
+    "/usr/include/stdlib.h": "libc6-dev",
+    "/usr/sbin/iptables": "iptables",
+    "/usr/sbin/nft": "nftables",
+    "/sbin/ip": "iproute2",
+    "/sbin/mkfs.ext4": "e2fsprogs",
+    "/usr/bin/jq": "jq",
+    "/usr/bin/nsenter": "util-linux",
+    "/usr/bin/setpriv": "util-linux",
+    "/etc/ssl/certs/ca-certificates.crt": "ca-certificates",
+}
+# what kubelets set for the whole machine
+SETTINGS = (
+    "vm/overcommit_memory",
+    "vm/panic_on_oom",
+    "kernel/panic",
+    "kernel/panic_on_oops",
+    "kernel/keys/root_maxkeys",
+    "kernel/keys/root_maxbytes",
+)
+RESOURCE_CAPABILITY = 1 << 24
+
+
+def absent_packages(root: Path) -> list[str]:
+    """Return the Debian packages that `root` lacks."""
+    absent = (package for file, package in PACKAGES.items() if not (root / file[1:]).exists())
+    return sorted(set(absent))
+
+
+def install_packages() -> None:
+    """Install the Debian packages that are missing.
+
+    Raises:
+        ClusterError: Not root, or no Debian, or a package cannot be had.
+    """
+    absent = absent_packages(Path("/"))
+    if not absent:
+        return
+    names = " ".join(absent)
+    if os.geteuid() != 0 or output(["apt-get", "--version"]) is None:
+        raise ClusterError(f"these Debian packages are missing, install them: {names}")
+    say(f"installing {names}")
+    # a machine's service manager must not start the machine-wide engine: ours has its namespaces
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    run(["apt-get", "update", "-q"], environment=environment)
+    options = ["--yes", "-q", "--no-install-recommends"]
+    run(["apt-get", "install", *options, *absent], environment=environment)
+
+
+def has_resource_capability() -> bool:
+    """Tell whether a process of this machine may have CAP_SYS_RESOURCE."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("CapBnd:"):
+            return bool(int(line.split()[1], 16) & RESOURCE_CAPABILITY)
+    return False
+
+
+def has_unified_cgroups() -> bool:
+    """Tell whether the machine has cgroup v2 only."""
+    return Path("/sys/fs/cgroup/cgroup.controllers").exists()
+
+
+def remember_settings(path: Path) -> None:
+    """Write down the machine-wide settings that nodes are going to change."""
+    files = {name: Path("/proc/sys", name) for name in SETTINGS}
+    values = {name: file.read_text().strip() for name, file in files.items() if file.exists()}
+    path.write_text(json.dumps(values))
+
+
+def restore_settings(path: Path) -> None:
+    """Set the machine-wide settings to what was written down; nothing when nothing was."""
+    try:
+        values = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return
+    for name in SETTINGS:
+        file = Path("/proc/sys", name)
+        if name in values and file.read_text().strip() != values[name]:
+            file.write_text(values[name])
+
+
+def remove_link(name: str) -> None:
+    """Remove a network link; its namespace may already have taken it along."""
+    if Path("/sys/class/net", name).exists():
+        output(["ip", "link", "delete", name])
+    if not process.wait_until(lambda: not Path("/sys/class/net", name).exists(), seconds=20):
+        raise ClusterError(f"the network link {name} does not go away")
+
+
+def remove_cgroups() -> None:
+    """Remove the cgroups of the cluster in every hierarchy.
+
+    Raises:
+        ClusterError: One of them still holds a process.
+    """
+    root = Path("/sys/fs/cgroup")
+    trees = [root / CGROUP, *root.glob(f"*/{CGROUP}")]
+    if not process.wait_until(lambda: _remove_trees(trees), seconds=20):
+        left = ", ".join(str(tree) for tree in trees if tree.exists())
+        raise ClusterError(f"these cgroups still hold processes: {left}")
+    for controller in hidden_controllers(Path("/proc/cgroups").read_text()):
+        _clean_hidden(controller)
+
+
+def hidden_controllers(text: str) -> list[str]:
+    """Return the v1 controllers that hold more than their root, from `/proc/cgroups`."""
+    rows = [line.split() for line in text.splitlines() if not line.startswith("#")]
+    return [name for name, hierarchy, count, _ in rows if hierarchy != "0" and int(count) > 1]
+
+
+def _clean_hidden(controller: str) -> None:
+    # A node's init system mounts hierarchies that the machine does not; groups outlive it there.
+    mounts = Path("/proc/mounts").read_text()
+    mounted = any(
+        line.split()[2] == "cgroup" and controller in line.split()[3].split(",")
+        for line in mounts.splitlines()
+    )
+    if mounted:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        if output(["mount", "-t", "cgroup", "-o", controller, "cgroup", folder]) is None:
+            return
+        try:
+            _remove_trees([Path(folder, CGROUP)])
+        finally:
+            output(["umount", folder])
+
+
+def _remove_trees(trees: list[Path]) -> bool:
+    for tree in trees:
+        for folder, _, _ in os.walk(tree, topdown=False):
+            with contextlib.suppress(OSError):
+                Path(folder).rmdir()
+    return not any(tree.exists() for tree in trees)

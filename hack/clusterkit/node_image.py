@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The node image that kind starts: pulled where that works, else made here."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import programs
+from clusterkit.command import output, run, say
+from clusterkit.places import Places, client_environment
+from program_table import KUBERNETES, NODE, source_of
+
+# kind 0.33.0's own default
+PULLED = (
+    "kindest/node:v1.37.0@sha256:a1ed56cfb0e7b93589bdf97c8cd566405a265939e3620fc4f5de89adff580ae5"
+)
+
+
+def made_tag(recipe: Path) -> str:
+    """Return the name of the image made from the programs' versions and the recipe's files."""
+    digest = hashlib.sha256()
+    for name in NODE:
+        digest.update(f"{name} {source_of(name).version}\n".encode())
+    for file in sorted(path for path in recipe.rglob("*") if path.is_file()):
+        digest.update(f"{file.relative_to(recipe)}\n".encode() + file.read_bytes())
+    return f"cais-node:{KUBERNETES}-{digest.hexdigest()[:12]}"
+
+
+def can_pull() -> bool:
+    """Tell whether the machine's engine has, or gets, the pinned image."""
+    if output(["docker", "image", "inspect", PULLED]) is not None:
+        return True
+    say(f"pulling {PULLED.partition('@')[0]}")
+    return output(["docker", "pull", "--quiet", PULLED]) is not None
+
+
+def make(where: Places) -> str:
+    """Make the image in our own engine unless it is there; return its name.
+
+    Raises:
+        ClusterError: A step of the recipe failed.
+    """
+    recipe = where.hack / "node"
+    tag = made_tag(recipe)
+    environment = client_environment(where, own_engine=True)
+    if output(["docker", "image", "inspect", tag], environment=environment) is not None:
+        return tag
+    say(f"making the node image {tag} (about two minutes)")
+    run(["go", "mod", "download", _kind_module()], environment=environment)
+    modules = (output(["go", "env", "GOMODCACHE"]) or "").strip()
+    temporary = where.cache / "tmp"
+    temporary.mkdir(parents=True, exist_ok=True)
+    for left in temporary.glob("node-*"):  # of a build that was killed; we hold the lock
+        shutil.rmtree(left)
+    with tempfile.TemporaryDirectory(prefix="node-", dir=temporary) as work:
+        own_namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        settings = {
+            "WORK": work,
+            "PROGRAMS": str(where.programs),
+            "KIND_FILES": str(Path(modules, _kind_module(), "images", "base", "files")),
+            "KUBERNETES": KUBERNETES,
+            "DEBS": str(where.cache / "debs"),
+            "HOME": os.environ.get("HOME", "/root"),
+        }
+        command = [*own_namespaces, str(recipe / "build.sh"), tag]
+        run(command, environment={**environment, **settings})
+    return tag
+
+
+def _kind_module() -> str:
+    source = source_of("kind")
+    return f"{source.module}@{source.version}"
+
+
+def ensure_programs(where: Places, names: tuple[str, ...]) -> None:
+    """Build what is missing of these programs."""
+    programs.ensure(names, where.cache)
