@@ -23,6 +23,8 @@ OWNER = "cais.dev/registry"  # annotation of a claim: the Registry whose data it
 STATIC_CONFIG = "cais.dev/static-config"  # annotation of pods: checksum of what needs a restart
 NUDGE = "cais.dev/nudge"  # annotation of pods: a touch makes the kubelet refresh mounted files
 
+RESERVED_PREFIXES = ("app.kubernetes.io/", "cais.dev/")  # labels and annotations we give
+
 PORT = 5000
 UID = 65532  # of the images' user; also the group of the volume
 

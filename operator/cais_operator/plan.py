@@ -1,9 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Refusals: what a spec asks for that cannot or must not be done to what is there. Pure."""
+"""Refusals: what a spec asks for that cannot or must not be done to what is there. Pure.
 
+The CRD refuses most of it at apply time already; here it is checked again because an object can
+be older than the CRD's rules, and because the CRD does not see other objects.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+
+from cais_operator import names
+from cais_operator.credentials import LONGEST_PASSWORD, password_in
 from cais_operator.errors import Problem
-from cais_operator.observed import Observed
-from cais_operator.resource import Registry
+from cais_operator.observed import Live, Observed, requested
+from cais_operator.resource import Registry, Volume
 
 
 def problems(registry: Registry, observed: Observed) -> tuple[Problem, ...]:
@@ -15,4 +24,155 @@ def problems(registry: Registry, observed: Observed) -> tuple[Problem, ...]:
     rules for unknown users; a password Secret that is missing, lacks the key, or holds no usable
     password; host names inside the cluster's domain; renewBefore not below validity.
     """
-    raise NotImplementedError
+    return tuple(problem for check in _CHECKS for problem in check(registry, observed))
+
+
+def _strangers(registry: Registry, observed: Observed) -> Iterator[Problem]:
+    existing = registry.spec.storage.volume.existing_claim
+    for (kind, name), live in observed.children.items():
+        if (kind, name) == ("PersistentVolumeClaim", existing) or is_ours(registry, live):
+            continue
+        rule = (
+            f"{kind} {name} exists and is not of this Registry: remove it, or choose another name"
+            if kind != "PersistentVolumeClaim"
+            else f"the claim {name} exists and is not of this Registry: remove it, or name it in "
+            "spec.storage.volume.existingClaim to use its data"
+        )
+        yield Problem(field="metadata.name", value=registry.name, rule=rule)
+
+
+def is_ours(registry: Registry, live: Live) -> bool:
+    """Return whether an object belongs to this Registry.
+
+    Any one mark is enough, so that a child whose labels were edited is repaired and not refused:
+    our labels, our owner reference, or the annotation that a kept claim carries.
+    """
+    metadata = live.get("metadata") or {}
+    labels = metadata.get("labels") or {}
+    owners = metadata.get("ownerReferences") or []
+    return (
+        (labels.get(names.MANAGED_BY), labels.get(names.INSTANCE)) == (names.MANAGER, registry.name)
+        or any(owner.get("uid") == registry.uid for owner in owners)
+        or (metadata.get("annotations") or {}).get(names.OWNER) == registry.name
+    )
+
+
+def _claim(registry: Registry, observed: Observed) -> Iterator[Problem]:
+    volume = registry.spec.storage.volume
+    field = "spec.storage.volume"
+    live = observed.child("PersistentVolumeClaim", names.claim(registry))
+    if volume.existing_claim is not None:
+        if live is None:
+            rule = "there is no such claim in this namespace: create it, or leave the field out"
+            yield Problem(field=f"{field}.existingClaim", value=volume.existing_claim, rule=rule)
+        return
+    if not volume.size.amount:
+        yield Problem(field=f"{field}.size", value=str(volume.size), rule="must be more than zero")
+    if live is not None:
+        yield from _claim_changes(volume, live, field)
+
+
+def _claim_changes(volume: Volume, live: Live, field: str) -> Iterator[Problem]:
+    before = requested(live)
+    if before is not None and volume.size < before and volume.size != Volume().size:
+        rule = f"a volume cannot shrink: the claim has {before} already, ask for that or more"
+        yield Problem(field=f"{field}.size", value=str(volume.size), rule=rule)
+    wanted, has = volume.storage_class_name, (live.get("spec") or {}).get("storageClassName")
+    if wanted is not None and has is not None and wanted != has:
+        rule = f"the storage class cannot change: the claim is of class {has}"
+        yield Problem(field=f"{field}.storageClassName", value=wanted, rule=rule)
+
+
+def _users(registry: Registry, observed: Observed) -> Iterator[Problem]:
+    del observed
+    count = Counter(user.name for user in registry.spec.access.users)
+    for at, user in enumerate(registry.spec.access.users):
+        field = f"spec.access.users[{at}].name"
+        if user.name in names.GENERATED_USERS:
+            rule = f"is generated for every Registry, as are {_list(names.GENERATED_USERS)}"
+            yield Problem(field=field, value=user.name, rule=rule)
+        if count[user.name] > 1:
+            yield Problem(field=field, value=user.name, rule="names must differ from each other")
+
+
+def _rules(registry: Registry, observed: Observed) -> Iterator[Problem]:
+    del observed
+    known = {user.name for user in registry.spec.access.users}
+    for at, rule in enumerate(registry.spec.access.rules):
+        for here, user in enumerate(rule.users):
+            if user not in known:
+                text = f"is no user of spec.access.users; known are {_list(sorted(known))}"
+                field = f"spec.access.rules[{at}].users[{here}]"
+                yield Problem(field=field, value=user, rule=text)
+
+
+def _references(registry: Registry, observed: Observed) -> Iterator[Problem]:
+    for at, user in enumerate(registry.spec.access.users):
+        ref = user.password_secret_ref
+        if ref is None:
+            continue
+        field = f"spec.access.users[{at}].passwordSecretRef"
+        secret = observed.references.get(ref.name)
+        if secret is None:
+            rule = "there is no such Secret in this namespace: create it with the password"
+            yield Problem(field=f"{field}.name", value=ref.name, rule=rule)
+        elif ref.key not in (data := secret.get("data") or {}):
+            rule = f"Secret {ref.name} has no such key; it has {_list(sorted(data))}"
+            yield Problem(field=f"{field}.key", value=ref.key, rule=rule)
+        elif password_in(secret, ref.key) is None:
+            rule = f"must hold a password of 1 to {LONGEST_PASSWORD} bytes of printable text"
+            yield Problem(field=f"{field}.key", value=ref.key, rule=f"Secret {ref.name} {rule}")
+
+
+def _hostnames(registry: Registry, observed: Observed) -> Iterator[Problem]:
+    del observed
+    for at, name in enumerate(registry.spec.expose.hostnames):
+        if name.endswith(".svc") or ".svc." in name:
+            rule = "may not be a Service's name: one CA signs for all registries of the cluster"
+            yield Problem(field=f"spec.expose.hostnames[{at}]", value=name, rule=rule)
+
+
+def _node_port(registry: Registry, observed: Observed) -> Iterator[Problem]:
+    del observed
+    expose = registry.spec.expose
+    if expose.node_port is not None and expose.type != "NodePort":
+        rule = "needs type NodePort"
+        yield Problem(field="spec.expose.nodePort", value=expose.node_port, rule=rule)
+
+
+def _times(registry: Registry, observed: Observed) -> Iterator[Problem]:
+    del observed
+    issued = registry.spec.tls.issued
+    if issued.renew_before >= issued.validity:
+        rule = f"must be less than the validity, {issued.validity}"
+        field = "spec.tls.issued.renewBefore"
+        yield Problem(field=field, value=str(issued.renew_before), rule=rule)
+
+
+def _pod(registry: Registry, observed: Observed) -> Iterator[Problem]:
+    del observed
+    for field, keys in (
+        ("labels", registry.spec.pod.labels),
+        ("annotations", registry.spec.pod.annotations),
+    ):
+        for key in keys:
+            if key.startswith(names.RESERVED_PREFIXES):
+                rule = f"may not begin with {_list(names.RESERVED_PREFIXES)}"
+                yield Problem(field=f"spec.pod.{field}", value=key, rule=rule)
+
+
+def _list(words: Iterable[str]) -> str:
+    return ", ".join(words) or "none"
+
+
+_CHECKS: tuple[Callable[[Registry, Observed], Iterator[Problem]], ...] = (
+    _strangers,
+    _claim,
+    _users,
+    _rules,
+    _references,
+    _hostnames,
+    _node_port,
+    _times,
+    _pod,
+)

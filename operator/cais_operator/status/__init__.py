@@ -1,13 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The status of a Registry: what is, for a person and for a GitOps tool. Pure."""
+"""The status of a Registry: what is, for a person and for a GitOps tool. Pure.
 
-from collections.abc import Mapping
+The conditions follow kstatus: `Ready` is always there; `Reconciling` and `Stalled` only while
+they are true. Ready means that the registry does now what its spec asks.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from cais_operator import names
 from cais_operator.errors import Problem
-from cais_operator.observed import Observed
+from cais_operator.observed import Observed, capacity, requested
 from cais_operator.resource import Registry
+from cais_operator.status import certificate, content, server, storage
+from cais_operator.status.conditions import Condition, by_type, written
+
+_KEPT = ("Writable", "GarbageCollected")  # what the server said last stands while it is silent
 
 
 def of(
@@ -23,11 +33,130 @@ def of(
         problems: From `plan.problems`; any of them makes it Stalled.
         now: Aware, UTC.
     """
-    raise NotImplementedError
+    before = by_type(registry.status)
+    found = tuple(_conditions(registry, observed, problems, now))
+    kept = [dict(before[one]) for one in _KEPT if one in before and one not in _types(found)]
+    conditions = written(found, before, generation=registry.generation, now=now) + kept
+    new = {
+        "observedGeneration": registry.generation,
+        "conditions": conditions,
+        **_facts(registry, observed, now),
+    }
+    return dict(registry.status) if _is_same(registry.status, new) else new
 
 
 def of_invalid(
     body: Mapping[str, Any], problems: tuple[Problem, ...], now: datetime
 ) -> dict[str, Any]:
     """Return the status of a Registry that `parse` refused: Stalled, the rest as it was."""
-    raise NotImplementedError
+    status: Mapping[str, Any] = body.get("status") or {}
+    before = by_type(status)
+    generation = body["metadata"].get("generation", 0)
+    found = tuple(_stalled("InvalidSpec", _sentence(problems)))
+    gone = {"Reconciling", *_types(found)}
+    kept = [dict(one) for kind, one in before.items() if kind not in gone]
+    conditions = written(found, before, generation=generation, now=now) + kept
+    new = {**status, "observedGeneration": generation, "conditions": conditions}
+    return dict(status) if _is_same(status, new) else new
+
+
+def _conditions(
+    registry: Registry, observed: Observed, problems: tuple[Problem, ...], now: datetime
+) -> Iterator[Condition]:
+    parts = (
+        storage.condition(registry, observed),
+        certificate.condition(registry, observed, now),
+        server.condition(registry, observed),
+        server.writable(observed),
+    )
+    if problems:
+        yield from _stalled("InvalidSpec", _sentence(problems))
+    elif observed.rejected is not None:
+        yield from _stalled("Rejected", observed.rejected)
+    else:
+        yield from _ready(registry, [one for one in parts if one is not None])
+    yield from filter(None, (*parts, content.condition(observed.server)))
+
+
+def _ready(registry: Registry, parts: list[Condition]) -> Iterator[Condition]:
+    paused = "; paused: the operator changes nothing" if registry.spec.paused else ""
+    missing = next((one for one in parts if one.status != "True"), None)
+    if missing is None:
+        message = f"serving at {names.url(registry)}{paused}"
+        yield Condition(type="Ready", status="True", reason="Serving", message=message)
+        return
+    message = missing.message + paused
+    yield Condition(type="Ready", status="False", reason=missing.reason, message=message)
+    if missing.waits and not registry.spec.paused:
+        yield Condition(
+            type="Reconciling", status="True", reason=missing.reason, message=missing.message
+        )
+
+
+def _stalled(reason: str, message: str) -> Iterator[Condition]:
+    yield Condition(type="Ready", status="False", reason=reason, message=message)
+    yield Condition(type="Stalled", status="True", reason=reason, message=message)
+
+
+def _sentence(problems: tuple[Problem, ...]) -> str:
+    return "; ".join(str(problem) for problem in problems)
+
+
+def _types(found: tuple[Condition, ...]) -> set[str]:
+    return {one.type for one in found}
+
+
+def _facts(registry: Registry, observed: Observed, now: datetime) -> dict[str, Any]:
+    usage = content.usage(registry.status, observed.server, now)
+    reclaimable = usage.get("bytesReclaimable")
+    found = {
+        **_addresses(registry, observed),
+        "caBundle": _bundle(registry, observed),
+        "pullSecretName": names.pull_secret(registry),
+        "storage": _storage(registry, observed, usage.get("bytes")),
+        "certificate": certificate.block(registry, observed),
+        "garbageCollection": content.garbage_collection(
+            registry.status, observed.server, reclaimable
+        ),
+        "usage": usage,
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def _addresses(registry: Registry, observed: Observed) -> dict[str, Any]:
+    """The ClusterIP stays known while the Service is gone: it is asked for again then."""
+    spec = (observed.child("Service", names.service(registry)) or {}).get("spec") or {}
+    ports = [port.get("nodePort") for port in spec.get("ports") or []]
+    inside = names.url(registry).removeprefix("https://")
+    hostnames = registry.spec.expose.hostnames
+    outside = f"{hostnames[0]}:{ports[0]}" if hostnames and ports and ports[0] else inside
+    return {
+        "url": f"https://{outside}",
+        "endpoints": {"push": outside, "pull": inside},
+        "clusterIP": spec.get("clusterIP") or registry.status.get("clusterIP"),
+    }
+
+
+def _bundle(registry: Registry, observed: Observed) -> dict[str, str]:
+    name = names.ca_config_map(registry)
+    data = (observed.child("ConfigMap", name) or {}).get("data") or {}
+    if "ca.crt" not in data:
+        return {}
+    return {"configMapName": name, "sha256": hashlib.sha256(data["ca.crt"].encode()).hexdigest()}
+
+
+def _storage(registry: Registry, observed: Observed, used: int | None) -> dict[str, str]:
+    name = names.claim(registry)
+    live = observed.child("PersistentVolumeClaim", name)
+    sizes = {"requested": requested(live), "capacity": capacity(live)}
+    found = {key: str(size) for key, size in sizes.items() if size is not None}
+    shown = {} if used is None else {"used": content.shown(used)}
+    return {"claimName": name, **found, **shown}
+
+
+def _is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Compare two statuses; the API server may order conditions its own way."""
+    rest = "conditions"
+    return by_type(one) == by_type(other) and {k: v for k, v in one.items() if k != rest} == {
+        k: v for k, v in other.items() if k != rest
+    }

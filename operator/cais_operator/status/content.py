@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the server holds, and its last garbage collection. Pure.
+
+An idle operator writes nothing: numbers are rounded, and a change of them alone is written at
+most every five minutes, unless a garbage collection has just run.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cais_operator.observed import ServerState
+from cais_operator.status.conditions import Condition, stamp
+
+PACE = timedelta(minutes=5)
+_TYPE = "GarbageCollected"
+_DIGITS = 10  # binary digits that a rounded number keeps: it is right within 0.1 %
+_UNITS = ("", "Ki", "Mi", "Gi", "Ti", "Pi")
+_STEP = 1024
+_FEW = 10  # below it a number is shown with one decimal
+
+
+def usage(before: Mapping[str, Any], server: ServerState | None, now: datetime) -> dict[str, Any]:
+    """Return `status.usage`, with `used` and `bytesReclaimable` for their own places.
+
+    Args:
+        before: The status as it is.
+        server: What the server said.
+        now: Aware, UTC; becomes `observedTime` of new numbers.
+
+    Returns:
+        `repositories`, `tags`, `bytes`, `bytesReclaimable`, `observedTime`; empty when never known.
+    """
+    old: dict[str, Any] = dict(before.get("usage") or {})
+    said = server.usage if server else None
+    if said is None:
+        return old
+    new = {
+        "repositories": said["repositories"],
+        "tags": said["tags"],
+        "bytes": rounded(said["bytes"]),
+        "bytesReclaimable": rounded(said["bytesReclaimable"]),
+    }
+    if {key: old.get(key) for key in new} == new or not _is_due(before, old, server, now):
+        return old
+    return {**new, "observedTime": stamp(now)}
+
+
+def garbage_collection(
+    before: Mapping[str, Any], server: ServerState | None, reclaimable: int | None
+) -> dict[str, Any]:
+    """Return `status.garbageCollection`; empty when nothing is known."""
+    runs = server.gc if server else None
+    if runs is None:
+        return dict(before.get("garbageCollection") or {})
+    last, success = runs.get("last") or {}, runs.get("lastSuccess") or {}
+    found = {
+        "lastRunTime": _time(last),
+        "lastSuccessTime": _time(success),
+        "durationSeconds": round(success["durationSeconds"], 1) if success else None,
+        "blobsDeleted": success.get("blobsDeleted"),
+        "bytesReclaimed": success.get("bytesReclaimed"),
+        "bytesReclaimable": reclaimable,
+    }
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def condition(server: ServerState | None) -> Condition | None:
+    """Return GarbageCollected; None when no run is known. It never touches Ready."""
+    last = ((server.gc if server else None) or {}).get("last")
+    if not last:
+        return None
+    words = last.get("message") or ""
+    if last["state"] == "Failed":
+        message = f"the last garbage collection failed: {words or 'see the log of the server'}"
+        return Condition(type=_TYPE, status="False", reason="Failed", message=message)
+    message = words or f"the last garbage collection deleted {last['blobsDeleted']} blobs"
+    return Condition(type=_TYPE, status="True", reason="Succeeded", message=message)
+
+
+def rounded(count: int) -> int:
+    """Return a number of bytes, rounded up to its ten leading binary digits."""
+    step = 1 << max(0, count.bit_length() - _DIGITS)
+    return -(-count // step) * step
+
+
+def shown(count: int) -> str:
+    """Return a number of bytes for a person: `0`, `812Mi`, `1.4Gi`."""
+    amount, unit = float(count), 0
+    while amount >= _STEP and unit < len(_UNITS) - 1:
+        amount, unit = amount / _STEP, unit + 1
+    text = f"{amount:.1f}".removesuffix(".0") if unit and amount < _FEW else f"{amount:.0f}"
+    return text + _UNITS[unit]
+
+
+def _is_due(
+    before: Mapping[str, Any],
+    old: Mapping[str, Any],
+    server: ServerState | None,
+    now: datetime,
+) -> bool:
+    if "observedTime" not in old:
+        return True
+    last = ((server.gc if server else None) or {}).get("last") or {}
+    known = (before.get("garbageCollection") or {}).get("lastRunTime")
+    written = datetime.strptime(old["observedTime"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    return now - written >= PACE or _time(last) not in (None, known)
+
+
+def _time(run: Mapping[str, Any]) -> str | None:
+    """Return when a run ended, in whole seconds."""
+    text = run.get("finishedAt") or run.get("startedAt")
+    return stamp(datetime.fromisoformat(text).astimezone(UTC)) if text else None

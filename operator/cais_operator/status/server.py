@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The server: does it run, with the configuration that the spec asks for? Pure."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from cais_operator import names
+from cais_operator.observed import Live, Observed
+from cais_operator.resource import Registry
+from cais_operator.status.conditions import Condition
+
+_TYPE = "ServerReady"
+_LEAST = 1 << 20  # bytes; with less the disk is full for any push
+
+
+def condition(registry: Registry, observed: Observed) -> Condition:
+    """Return ServerReady: the first of address, Deployment, configuration that is not there."""
+    service = observed.child("Service", names.service(registry)) or {}
+    if not (service.get("spec") or {}).get("clusterIP"):
+        return _not_yet("NoAddress", f"the Service {names.service(registry)} has no address yet")
+    deployment = observed.child("Deployment", names.deployment(registry))
+    if deployment is None:
+        message = f"the Deployment {names.deployment(registry)} is not there yet"
+        return _not_yet("DeploymentMissing", message)
+    return _running(deployment, observed) or _loaded(registry, observed)
+
+
+def writable(observed: Observed) -> Condition | None:
+    """Return Writable; None when the server did not say."""
+    usage = observed.server.usage if observed.server else None
+    if usage is None:
+        return None
+    if usage["disk"]["available"] < _LEAST:
+        return Condition(
+            type="Writable",
+            status="False",
+            reason="DiskFull",
+            message="the volume is full: pushes are refused until tags are deleted and garbage "
+            "is collected, or spec.storage.volume.size is raised",
+            waits=False,
+        )
+    return Condition(
+        type="Writable", status="True", reason="Writable", message="pushes are accepted"
+    )
+
+
+def _running(deployment: Live, observed: Observed) -> Condition | None:
+    status = deployment.get("status") or {}
+    if status.get("observedGeneration", 0) < deployment["metadata"].get("generation", 0):
+        return _not_yet("DeploymentUpdating", "the change of the Deployment is not seen yet")
+    if status.get("updatedReplicas", 0) and status.get("availableReplicas", 0):
+        return None
+    reason = next(_reasons(observed.pods), None)
+    if reason is None:
+        return _not_yet("PodStarting", "the server's pod is starting")
+    return _not_yet("PodNotReady", f"the server's pod is not ready: {reason}")
+
+
+def _reasons(pods: tuple[Live, ...]) -> Iterator[str]:
+    """Yield why pods wait, in the words of scheduler and kubelet, the telling ones first."""
+    for pod in pods:
+        status: Mapping[str, Any] = pod.get("status") or {}
+        for container in status.get("containerStatuses") or []:
+            waiting = (container.get("state") or {}).get("waiting") or {}
+            if waiting.get("reason", "ContainerCreating") != "ContainerCreating":
+                yield _words(waiting)
+        for one in status.get("conditions") or []:
+            if one.get("type") == "PodScheduled" and one.get("status") == "False":
+                yield _words(one)
+
+
+def _words(found: Mapping[str, Any]) -> str:
+    return ": ".join(filter(None, (found.get("reason"), found.get("message"))))
+
+
+def _loaded(registry: Registry, observed: Observed) -> Condition:
+    server = observed.server
+    if server is None:
+        return _not_yet("NotAsked", "the server has not been asked yet what it has loaded")
+    if server.error is not None:
+        message = f"the server does not answer at {names.url(registry)}: {server.error}"
+        return _not_yet("Unreachable", message)
+    if server.config_error is not None:
+        message = f"the server keeps its old configuration: {server.config_error}"
+        return _not_yet("ConfigurationRefused", message)
+    late = [path for path, sha in observed.wanted_files.items() if server.files.get(path) != sha]
+    if late or not observed.wanted_files:
+        shown = ", ".join(PurePosixPath(path).name for path in late) or "its configuration"
+        return _not_yet("ConfigurationLoading", f"the server has not loaded {shown} yet")
+    message = "the server runs with the configuration, users and certificate as asked for"
+    return Condition(type=_TYPE, status="True", reason="Serving", message=message)
+
+
+def _not_yet(reason: str, message: str) -> Condition:
+    return Condition(type=_TYPE, status="False", reason=reason, message=message)
