@@ -20,11 +20,13 @@ class Shell:
     """Bash in a folder, with an environment, maybe in the namespaces of an engine.
 
     Attributes:
+        prompt: What stands before a command.
         enter: Command that the shell is started with; empty where nothing has to be entered.
         environment: The variables of every command.
         folder: Where every command starts.
     """
 
+    prompt: str
     enter: Sequence[str]
     environment: Mapping[str, str]
     folder: Path
@@ -35,7 +37,7 @@ class Shell:
         Raises:
             CommandFailed: It ended with another exit code than 0.
         """
-        print(f"$ {text}", flush=True)
+        print(f"{self.prompt} {text}", flush=True)
         lines: list[str] = []
         with self._start(text) as process:
             for line in process.stdout or ():

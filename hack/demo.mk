@@ -1,0 +1,7 @@
+.PHONY: demo
+demo: ## From nothing to a Pod that runs an image from its own registry
+	@PYTHONPATH=hack PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m demo up
+
+.PHONY: demo-down
+demo-down: ## Remove the demo and its cluster
+	@PYTHONPATH=hack PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m demo down
