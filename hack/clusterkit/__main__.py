@@ -5,7 +5,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from clusterkit import lifecycle, shell, trust
+from clusterkit import images, lifecycle, shell, trust
 from clusterkit.command import ClusterError
 from clusterkit.places import Places, places
 
@@ -18,6 +18,9 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("down", help="remove the cluster and all it started")
     commands.add_parser("status", help="say what runs")
     commands.add_parser("engine", help="start only the engine, to build images")
+    commands.add_parser("base-image", help="make the images' base where none can be pulled")
+    built = commands.add_parser("images", help="build the project's images")
+    built.add_argument("--push", default="", metavar="REGISTRY/PREFIX", help="also push them")
     opened = commands.add_parser("shell", help="a shell, or a command line, beside the engine")
     opened.add_argument("line", nargs="?", default="")
     host = commands.add_parser("host", help="give the engine the address of a name")
@@ -58,6 +61,11 @@ def _change(where: Places, wanted: argparse.Namespace) -> None:
             lifecycle.down(where)
         case "engine":
             lifecycle.start_engine(where, lifecycle.choice())
+        case "images":
+            engine_of = lifecycle.start_engine(where, lifecycle.choice())
+            images.build(engine_of, push=wanted.push)
+        case "base-image":
+            print(images.base_image(lifecycle.start_engine(where, lifecycle.choice())))
         case "host":
             trust.add_host(kind, wanted.name, wanted.address)
         case "trust":

@@ -74,7 +74,7 @@ def start(where: Places) -> None:
     say("starting a container engine in namespaces of its own")
     where.run.mkdir(parents=True, exist_ok=True)
     where.store.mkdir(parents=True, exist_ok=True)
-    machine.remember_settings(where.run / "sysctl.json")
+    machine.remember(where.run / "machine.json")
     (where.run / "daemon.json").write_text("{}\n")
     text = CONTAINERD.format(store=where.store, run=where.run)
     (where.run / "containerd.toml").write_text(text)
@@ -143,7 +143,7 @@ def stop(where: Places) -> None:
         _wait_for_end(outer, first)
     machine.remove_link(LINK)
     machine.remove_cgroups()
-    machine.restore_settings(where.run / "sysctl.json")
+    machine.restore(where.run / "machine.json")
     if where.run.exists():
         _empty(where.run)
 

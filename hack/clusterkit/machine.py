@@ -38,6 +38,7 @@ SETTINGS = (
     "kernel/keys/root_maxkeys",
     "kernel/keys/root_maxbytes",
 )
+FOLDERS = ("/lib/modules",)  # nodes are given it, so the engine makes it where there is none
 RESOURCE_CAPABILITY = 1 << 24
 
 
@@ -80,23 +81,28 @@ def has_unified_cgroups() -> bool:
     return Path("/sys/fs/cgroup/cgroup.controllers").exists()
 
 
-def remember_settings(path: Path) -> None:
-    """Write down the machine-wide settings that nodes are going to change."""
+def remember(path: Path) -> None:
+    """Write down what nodes are going to change machine-wide: settings, and folders they make."""
     files = {name: Path("/proc/sys", name) for name in SETTINGS}
     values = {name: file.read_text().strip() for name, file in files.items() if file.exists()}
-    path.write_text(json.dumps(values))
+    absent = [folder for folder in FOLDERS if not Path(folder).exists()]
+    path.write_text(json.dumps({"settings": values, "absent": absent}))
 
 
-def restore_settings(path: Path) -> None:
-    """Set the machine-wide settings to what was written down; nothing when nothing was."""
+def restore(path: Path) -> None:
+    """Set the machine back to what was written down; nothing when nothing was."""
     try:
-        values = json.loads(path.read_text())
+        before = json.loads(path.read_text())
     except (FileNotFoundError, ValueError):
         return
-    for name in SETTINGS:
+    for name, value in before["settings"].items():
         file = Path("/proc/sys", name)
-        if name in values and file.read_text().strip() != values[name]:
-            file.write_text(values[name])
+        if name in SETTINGS and file.read_text().strip() != value:
+            file.write_text(value)
+    for folder in before["absent"]:
+        if folder in FOLDERS:
+            with contextlib.suppress(OSError):
+                Path(folder).rmdir()
 
 
 def remove_link(name: str) -> None:

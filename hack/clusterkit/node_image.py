@@ -2,14 +2,12 @@
 """The node image that kind starts: pulled where that works, else made here."""
 
 import hashlib
-import os
-import shutil
-import tempfile
 from pathlib import Path
 
 import programs
 from clusterkit.command import output, run, say
 from clusterkit.places import Places, client_environment
+from clusterkit.recipe import run_recipe
 from program_table import KUBERNETES, NODE, source_of
 
 # kind 0.33.0's own default
@@ -50,22 +48,12 @@ def make(where: Places) -> str:
     say(f"making the node image {tag} (about two minutes)")
     run(["go", "mod", "download", _kind_module()], environment=environment)
     modules = (output(["go", "env", "GOMODCACHE"]) or "").strip()
-    temporary = where.cache / "tmp"
-    temporary.mkdir(parents=True, exist_ok=True)
-    for left in temporary.glob("node-*"):  # of a build that was killed; we hold the lock
-        shutil.rmtree(left)
-    with tempfile.TemporaryDirectory(prefix="node-", dir=temporary) as work:
-        own_namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-        settings = {
-            "WORK": work,
-            "PROGRAMS": str(where.programs),
-            "KIND_FILES": str(Path(modules, _kind_module(), "images", "base", "files")),
-            "KUBERNETES": KUBERNETES,
-            "DEBS": str(where.cache / "debs"),
-            "HOME": os.environ.get("HOME", "/root"),
-        }
-        command = [*own_namespaces, str(recipe / "build.sh"), tag]
-        run(command, environment={**environment, **settings})
+    settings = {
+        "PROGRAMS": str(where.programs),
+        "KIND_FILES": str(Path(modules, _kind_module(), "images", "base", "files")),
+        "KUBERNETES": KUBERNETES,
+    }
+    run_recipe(where, recipe / "build.sh", tag, {**environment, **settings})
     return tag
 
 

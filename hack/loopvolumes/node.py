@@ -2,13 +2,66 @@
 """File systems in image files on the node, by the node's own tools."""
 
 import subprocess
+from dataclasses import dataclass
+from pathlib import Path
 
 FOLDER = "/var/local/cais-volumes"
 LOOP_DEVICES = 128
+RESOURCE_CAPABILITY = 1 << 24
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSystem:
+    """A kind of file system that grows while it is mounted.
+
+    Attributes:
+        make: Command that makes one in an image file.
+        grow: Command that grows it; gets the mounted folder, or the device.
+        grows_by_device: Whether `grow` wants the device.
+    """
+
+    make: tuple[str, ...]
+    grow: tuple[str, ...]
+    grows_by_device: bool
+
+
+EXT4 = FileSystem(
+    make=("mkfs.ext4", "-q", "-F", "-m", "0"), grow=("resize2fs",), grows_by_device=True
+)
+# XFS in sizes that are fine for tests only, and without what it sets aside for sharing blocks
+XFS = FileSystem(
+    make=("mkfs.xfs", "-q", "-f", "--unsupported", "-m", "reflink=0,rmapbt=0"),
+    grow=("xfs_growfs",),
+    grows_by_device=False,
+)
+
+
+def file_system(process_status: str) -> FileSystem:
+    """Return what to use here: ext4, or XFS where ext4 could not grow.
+
+    Args:
+        process_status: Text of `/proc/self/status`. ext4 grows only by who has CAP_SYS_RESOURCE.
+    """
+    for line in process_status.splitlines():
+        if line.startswith("CapEff:") and int(line.split()[1], 16) & RESOURCE_CAPABILITY:
+            return EXT4
+    return XFS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """The node whose first process we see as process 1."""
+    """The node whose first process we see as process 1.
+
+    Attributes:
+        kind: The file system of new volumes.
+    """
+
+    kind: FileSystem
+
+    @staticmethod
+    def here() -> "Node":
+        """Return the node this process runs on."""
+        return Node(kind=file_system(Path("/proc/self/status").read_text()))
 
     @staticmethod
     def path(name: str) -> str:
@@ -18,7 +71,7 @@ class Node:
     @staticmethod
     def image(name: str) -> str:
         """Return the image file of the volume `name`."""
-        return f"{FOLDER}/{name}.ext4"
+        return f"{FOLDER}/{name}.image"
 
     def prepare(self) -> None:
         """Make the folder and the device files: a node's /dev has only those of its start."""
@@ -30,13 +83,14 @@ class Node:
         """Make and mount a file system of `size` bytes; nothing when it is there."""
         image = self.image(name)
         if not self._succeeds("test", "-e", image):
+            self._run("rm", "-f", f"{image}.new")
             self._run("truncate", "-s", str(size), f"{image}.new")
-            self._run("mkfs.ext4", "-q", "-F", "-m", "0", f"{image}.new")
+            self._run(*self.kind.make, f"{image}.new")
             self._run("mv", f"{image}.new", image)
         self.mount(name)
 
     def mount(self, name: str) -> None:
-        """Mount a volume unless it is mounted."""
+        """Mount a volume unless it is mounted; the loop device goes with the mount."""
         path = self.path(name)
         if not self._succeeds("mountpoint", "-q", path):
             self._run("mkdir", "-p", path)
@@ -44,11 +98,11 @@ class Node:
 
     def grow(self, name: str, size: int) -> None:
         """Grow a mounted file system to `size` bytes, while it is used."""
-        image = self.image(name)
-        self._run("truncate", "-s", str(size), image)
-        device = self._run("findmnt", "-n", "-o", "SOURCE", "--target", self.path(name)).strip()
+        path = self.path(name)
+        self._run("truncate", "-s", str(size), self.image(name))
+        device = self._run("findmnt", "-n", "-o", "SOURCE", "--mountpoint", path).strip()
         self._run("losetup", "-c", device)
-        self._run("resize2fs", device)
+        self._run(*self.kind.grow, device if self.kind.grows_by_device else path)
 
     def remove(self, name: str) -> None:
         """Unmount and remove a volume and all that is in it."""

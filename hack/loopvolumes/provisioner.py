@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A provisioner and resizer for test clusters: every claim becomes a file system of its own.
 
-An ext4 image file, mounted on the node by a loop device, is a `local` volume that is really full
-when it is full and that really grows. Level-triggered: each round looks at everything again.
+An image file with a file system, mounted on the node by a loop device, is a `local` volume that is
+really full when it is full and that really grows. Level-triggered: each round looks at everything.
 """
 
 import os
 import time
-import traceback
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,14 +150,14 @@ def volume_for(claim: Json, storage_class: Json, node: str) -> Json:
 
 def main() -> None:
     """Serve for ever; what fails is told and tried again."""
-    provisioner = Provisioner(kube=Kube.in_cluster(), node=Node(), name=os.environ["NODE"])
+    provisioner = Provisioner(kube=Kube.in_cluster(), node=Node.here(), name=os.environ["NODE"])
     provisioner.node.prepare()
     while True:
         try:
             version = provisioner.round()
             provisioner.kube.wait_for_change(CLAIMS, version, seconds=2)
-        except Exception:  # noqa: BLE001  # nothing may end the only provisioner of a cluster
-            traceback.print_exc()
+        except Exception as failed:  # noqa: BLE001  # nothing may end the cluster's only provisioner
+            print(f"{type(failed).__name__}: {failed}")
             time.sleep(1)
 
 

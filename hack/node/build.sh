@@ -14,7 +14,7 @@ say() { printf '[node image %4d s] %s\n' "$SECONDS" "$*" >&2; }
 debian() { # the node's Debian, with what kind's own image installs
   mkdir -p "$DEBS"
   debootstrap --variant=minbase --cache-dir="$DEBS" \
-    --include=systemd,conntrack,iptables,nftables,iproute2,ethtool,util-linux,mount,kmod,libseccomp2,pigz,e2fsprogs,bash,ca-certificates,curl,jq,procps,python3 \
+    --include=systemd,conntrack,iptables,nftables,iproute2,ethtool,util-linux,mount,kmod,libseccomp2,pigz,e2fsprogs,xfsprogs,bash,ca-certificates,curl,jq,procps,python3 \
     trixie "$root"
   rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/* \
     "$root"/usr/share/{doc,man,locale,info}/* "$root"/var/log/*.log
