@@ -5,3 +5,7 @@ demo: ## From nothing to a Pod that runs an image from its own registry
 .PHONY: demo-down
 demo-down: ## Remove the demo and its cluster
 	@PYTHONPATH=hack PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m demo down
+
+.PHONY: e2e
+e2e: install ## The whole cluster, real pods, real clients; runs the demo first
+	$(PYTEST) --capture=tee-sys tests/e2e

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a machine to a cluster with a registry in it."""
 
+from clusterkit.images import TARGETS, version
 from clusterkit.places import NODE
 from demo.names import ADDRESS, HOST, NAMESPACE, REGISTRY, SAMPLE
-from demo.place import Place
+from demo.place import ROOT, Place
 
 CERTS = "/etc/containerd/certs.d"
 
@@ -13,10 +14,15 @@ def make_cluster(place: Place) -> None:
     place.machine.type("make cluster-up")
 
 
+def images() -> list[str]:
+    """Return the names of the images that `make images` builds."""
+    return [f"cais-{target}:{version(ROOT)}" for target in TARGETS]
+
+
 def make_images(place: Place) -> None:
     """Build both images and put them where the node finds them."""
     place.machine.type("make images")
-    place.machine.type("make images-load")
+    place.machine.type(f"hack/cluster load {' '.join(images())}")
 
 
 def install_chart(place: Place) -> None:
