@@ -81,7 +81,8 @@ def build(kind: Kind, *, push: str) -> None:
         name = f"cais-{target}:{version(repository)}"
         say(f"building {name}")
         options = ["--build-arg", f"BASE_IMAGE={base}"] if base else []
-        command = ["docker", "build", "--target", target, *options, "-t", name, str(repository)]
+        names = ["-t", name, "-t", f"cais-{target}"]  # people type the name without a version
+        command = ["docker", "build", "--target", target, *options, *names, str(repository)]
         log = repository / "build" / f"{target}.log"
         run(command, environment=kind.environment, log=log)
         print(name)
