@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where everything is built, wired, started and stopped."""
+
+import asyncio
+import logging
+import os
+import socket
+import time
+import uuid
+
+from cais_operator import handlers, health, names
+from cais_operator.cluster import Children, Client, Connection, Selection, connect
+from cais_operator.errors import CaisError
+from cais_operator.leader import Leader
+from cais_operator.loops import Loops
+from cais_operator.metrics import Metrics
+from cais_operator.queue import WorkQueue
+from cais_operator.reconcile import Reconciler
+from cais_operator.registry_api import HttpRegistryApi, RegistryApi
+from cais_operator.resource import Key
+from cais_operator.settings import Settings
+
+_KIND_PAUSE = 2.0  # seconds between two tries
+_STALE = 60.0  # seconds without an answer about the Lease
+_log = logging.getLogger(__name__)
+
+
+class App:
+    """One operator process."""
+
+    def __init__(
+        self, settings: Settings, connection: Connection, server: RegistryApi | None = None
+    ) -> None:
+        clock = time.monotonic
+        self._clock = clock
+        self._settings = settings
+        self._connection = connection
+        self._cluster = Client(connection)
+        children = Children()
+        self._queue = WorkQueue(clock)
+        self._metrics = Metrics(queued=lambda: len(self._queue), age=self._queue.age)
+        reconciler = Reconciler(
+            cluster=self._cluster,
+            children=children,
+            server=server or HttpRegistryApi(),
+            settings=settings,
+        )
+        self._loops = Loops(
+            cluster=self._cluster,
+            children=children,
+            queue=self._queue,
+            reconciler=reconciler,
+            metrics=self._metrics,
+            settings=settings,
+            clock=clock,
+        )
+        self._leader = Leader(
+            self._cluster, namespace=settings.system_namespace, identity=_identity(), clock=clock
+        )
+        self._stop = asyncio.Event()
+        self._work: asyncio.Task[None] | None = None
+        self._exit_code = 0
+
+    async def run(self) -> int:
+        """Run until a signal comes or the Lease is lost; return the exit code."""
+        runner = await health.serve(self._settings.health_listen, self, self._metrics.text)
+        try:
+            await self._kind_served()
+            # Created before kopf starts: at its end it cancels whatever began after it.
+            self._work = asyncio.create_task(self._lead())
+            self._work.add_done_callback(self._ended)
+            await handlers.listen(
+                settings=self._settings,
+                connection=self._connection,
+                changed=self._changed,
+                cleanup=self._finish,
+                stop=self._stop,
+            )
+        finally:
+            await self._finish()
+            await runner.cleanup()
+            await self._cluster.close()
+        return self._exit_code
+
+    def ill(self) -> str | None:
+        """See `health.Vitals`."""
+        return self._loops.stuck() if self._leader.leading else None
+
+    def unready(self) -> str | None:
+        """See `health.Vitals`. A standby is ready: it answers, and may lead at any time."""
+        if self._leader.leading:
+            return self._loops.behind()
+        answered = self._leader.last_answer
+        if answered is None or self._clock() - answered > _STALE:
+            return "the API server has not answered about the Lease"
+        return None
+
+    def _changed(self, key: Key) -> None:
+        if self._leader.leading:  # the next leader lists them all
+            self._queue.add(key)
+
+    def _ended(self, work: asyncio.Task[None]) -> None:
+        """The work never ends by itself: a lost Lease or a fault is a reason to start anew."""
+        if not work.cancelled():
+            self._exit_code = 1
+        self._stop.set()
+
+    async def _kind_served(self) -> None:
+        """Wait until the API server knows the kind Registry: kopf looks for it only once."""
+        namespace = next(iter(self._settings.namespaces), None)
+        selection = Selection(kind=names.KIND, namespace=namespace, metadata_only=True)
+        while True:
+            try:
+                await self._cluster.list(selection)
+            except CaisError as error:
+                _log.warning("waiting for the Registry resource definition: %s", error)
+                await asyncio.sleep(_KIND_PAUSE)
+            else:
+                return
+
+    async def _lead(self) -> None:
+        """Wait for the Lease, then work while it is held."""
+        if not self._settings.leader_elect:
+            self._leader.leading = True
+            self._metrics.leading.set(1)
+            await self._loops.run()
+            return
+        await self._leader.acquire()
+        self._metrics.leading.set(1)
+        work = asyncio.create_task(self._loops.run())
+        hold = asyncio.create_task(self._leader.hold())
+        try:
+            await asyncio.wait({work, hold}, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                work.result()
+        finally:
+            await _end(work, hold)
+
+    async def _finish(self) -> None:
+        """Stop working, then let the Lease go."""
+        if self._work is not None:
+            await _end(self._work)
+        await self._leader.release()
+
+
+async def run(settings: Settings) -> int:
+    """Run one operator; return the exit code.
+
+    Raises:
+        CaisError: When there is no way to an API server.
+        OSError: When the health address cannot be used.
+    """
+    connection = await connect(settings.kubeconfig)
+    return await App(settings, connection).run()
+
+
+async def _end(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    for result in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(result, Exception):
+            _log.error("stopped by a fault", exc_info=result)
+
+
+def _identity() -> str:
+    """Return a name that no other process has, also after a restart in the same pod."""
+    host = os.environ.get("POD_NAME") or socket.gethostname()
+    return f"{host}_{uuid.uuid4().hex[:8]}"

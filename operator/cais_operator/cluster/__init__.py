@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Kubernetes API: the only room that imports the kubernetes client.
+
+`client` speaks (plain dicts in and out, errors in the words of `errors`), `watch` keeps one LIST
+and WATCH going, `children` remembers what the watches showed, `fields` compares without writing.
+"""
+
+from cais_operator.cluster.children import Child, Children, child_of, identity, keys_of
+from cais_operator.cluster.client import Client
+from cais_operator.cluster.connect import Connection, connect
+from cais_operator.cluster.fields import digest, own_digest
+from cais_operator.cluster.interface import Cluster, Expired, Object, Selection, WatchEvent
+from cais_operator.cluster.kinds import CHILD_KINDS, Kind, kind_of
+from cais_operator.cluster.watch import Watch
+
+__all__ = [
+    "CHILD_KINDS",
+    "Child",
+    "Children",
+    "Client",
+    "Cluster",
+    "Connection",
+    "Expired",
+    "Kind",
+    "Object",
+    "Selection",
+    "Watch",
+    "WatchEvent",
+    "child_of",
+    "connect",
+    "digest",
+    "identity",
+    "keys_of",
+    "kind_of",
+    "own_digest",
+]

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the watches have shown: an entry per child, never the whole object. Pure memory."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cais_operator import names
+from cais_operator.cluster.fields import own_digest
+from cais_operator.cluster.interface import Object
+from cais_operator.resource import Key
+
+# What is kept besides a little metadata; nothing of a Secret, of ConfigMaps only the CA bundle.
+_KEPT: Mapping[str, tuple[str, ...]] = {
+    "Service": ("spec",),
+    "PersistentVolumeClaim": ("spec", "status"),
+    "Deployment": ("status",),
+}
+_KEPT_METADATA = (
+    "name",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "labels",
+    "ownerReferences",
+    "deletionTimestamp",
+    "creationTimestamp",
+)
+_BUNDLE = "ca.crt"
+_FOREIGN = "kubectl.kubernetes.io/last-applied-configuration"
+
+Identity = tuple[str, str, str]  # kind, namespace, name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """One object as last seen.
+
+    Attributes:
+        uid: Of the object.
+        version: Its resourceVersion.
+        digest: What it holds of our last apply (`fields.own_digest`).
+        body: The parts of it that are judged.
+    """
+
+    uid: str
+    version: str
+    digest: str
+    body: Object
+
+
+class Children:
+    """All children that the watches have shown, by kind, namespace and name."""
+
+    def __init__(self) -> None:
+        self._known: dict[Identity, Child] = {}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def get(self, kind: str, namespace: str, name: str) -> Child | None:
+        """Return what is known of an object; None when the watches have not shown it."""
+        return self._known.get((kind, namespace, name))
+
+    def put(self, live: Object) -> Child:
+        """Take an object in, from a watch or from the answer to a write; the newest wins."""
+        child = child_of(live)
+        before = self._known.get(identity(live))
+        if before is None or before.uid != child.uid or not _older(child, before):
+            self._known[identity(live)] = child
+        return child
+
+    def drop(self, live: Object) -> None:
+        """Forget a deleted object, unless another one has taken its name since."""
+        before = self._known.get(identity(live))
+        if before is not None and before.uid == live["metadata"]["uid"]:
+            del self._known[identity(live)]
+
+    def keep_only(self, kind: str, namespace: str | None, listed: set[Identity]) -> set[Key]:
+        """Forget what a new listing no longer shows; return whose it was."""
+        gone = [
+            one
+            for one in self._known
+            if one[0] == kind and namespace in (None, one[1]) and one not in listed
+        ]
+        return {key for one in gone for key in keys_of(self._known.pop(one).body)}
+
+
+def identity(live: Mapping[str, Any]) -> Identity:
+    """Return kind, namespace and name of an object."""
+    metadata = live["metadata"]
+    return live["kind"], metadata["namespace"], metadata["name"]
+
+
+def child_of(live: Object) -> Child:
+    """Reduce an object to what is kept of it."""
+    metadata = live["metadata"]
+    kept = {key: metadata[key] for key in _KEPT_METADATA if key in metadata}
+    annotations = metadata.get("annotations") or {}
+    kept["annotations"] = {key: text for key, text in annotations.items() if key != _FOREIGN}
+    body: Object = {"apiVersion": live.get("apiVersion"), "kind": live["kind"], "metadata": kept}
+    body |= {part: live[part] for part in _KEPT.get(live["kind"], ()) if part in live}
+    if live["kind"] == "ConfigMap" and _BUNDLE in (live.get("data") or {}):
+        body["data"] = {_BUNDLE: live["data"][_BUNDLE]}
+    return Child(
+        uid=metadata["uid"],
+        version=metadata["resourceVersion"],
+        digest=own_digest(live),
+        body=body,
+    )
+
+
+def keys_of(live: Mapping[str, Any]) -> Iterator[Key]:
+    """Yield the Registries an object may belong to: by owner, by label, by annotation."""
+    metadata = live["metadata"]
+    for owner in metadata.get("ownerReferences") or ():
+        if owner.get("kind") == names.KIND:
+            yield Key(metadata["namespace"], owner["name"])
+    for part, name in (("labels", names.INSTANCE), ("annotations", names.OWNER)):
+        value = (metadata.get(part) or {}).get(name)
+        if value:
+            yield Key(metadata["namespace"], value)
+
+
+def _older(child: Child, before: Child) -> bool:
+    """Tell whether an event is one that our own write has overtaken."""
+    both = (child.version, before.version)
+    return all(version.isdigit() for version in both) and int(both[0]) < int(both[1])

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Requests to the Kubernetes API with plain objects, through the official asyncio client.
+
+Only its configuration, authentication and plain-dict requests are used: its typed models, dynamic
+client and Watch stay out (they validate, cache and retry in ways that cannot be turned off).
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import aiohttp
+from kubernetes.aio.client.api_client import ApiClient
+
+from cais_operator import __version__, errors, names
+from cais_operator.cluster.connect import Connection
+from cais_operator.cluster.errors_map import error_from
+from cais_operator.cluster.interface import Object, Selection, WatchEvent
+from cais_operator.cluster.kinds import kind_of
+
+PAGE = 500  # objects of one LIST request
+REQUEST_TIMEOUT = 30.0  # seconds
+WATCH_SILENCE = 150.0  # seconds; bookmarks come every minute
+WATCH_LENGTH = 570  # seconds; then the API server ends it and the next one starts
+_ERRORS = 400  # HTTP statuses from here on
+_JSON = "application/json"
+_METADATA = f"{_JSON};as=PartialObjectMetadata%s;g=meta.k8s.io;v=v1"
+_STRICT = {"fieldValidation": "Strict"}
+_UNREACHABLE = (aiohttp.ClientError, TimeoutError, OSError)
+
+
+class Client:
+    """Implements `interface.Cluster` over HTTP."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._short = _api_client(connection, connections=100)
+        self._long = _api_client(connection, connections=0)  # watches: one each, no bound
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._short.close()
+        await self._long.close()
+
+    async def get(self, kind: str, namespace: str, name: str) -> Object:
+        """See `interface.Cluster`."""
+        subject = f"{kind} {namespace}/{name}"
+        return await self._send("GET", kind_of(kind).path(namespace, name), subject)
+
+    async def list(self, selection: Selection) -> tuple[list[Object], str]:
+        """See `interface.Cluster`."""
+        kind = kind_of(selection.kind)
+        query = _query(selection) | {"limit": str(PAGE)}
+        items: list[Object] = []
+        while True:
+            page = await self._send(
+                "GET",
+                kind.path(selection.namespace),
+                f"the list of {kind.plural}",
+                query=query,
+                accept=_METADATA % "List" if selection.metadata_only else _JSON,
+            )
+            items.extend(
+                {"apiVersion": kind.api_version, **item, "kind": kind.name}
+                for item in page.get("items") or ()
+            )
+            metadata = page.get("metadata", {})
+            if not metadata.get("continue"):
+                return items, str(metadata.get("resourceVersion", ""))
+            query["continue"] = metadata["continue"]
+
+    async def create(self, manifest: Object) -> Object:
+        """See `interface.Cluster`."""
+        query = {"fieldManager": names.MANAGER, **_STRICT}
+        return await self._write("POST", manifest, named=False, query=query)
+
+    async def replace(self, manifest: Object) -> Object:
+        """See `interface.Cluster`."""
+        query = {"fieldManager": names.MANAGER, **_STRICT}
+        return await self._write("PUT", manifest, query=query)
+
+    async def apply(self, manifest: Object) -> Object:
+        """See `interface.Cluster`."""
+        query = {"fieldManager": names.MANAGER, "force": "true", **_STRICT}
+        content = "application/apply-patch+yaml"
+        return await self._write("PATCH", manifest, query=query, content=content)
+
+    async def apply_status(self, manifest: Object) -> Object:
+        """See `interface.Cluster`."""
+        query = {"fieldManager": names.STATUS_MANAGER, "force": "true", **_STRICT}
+        content = "application/apply-patch+yaml"
+        return await self._write("PATCH", manifest, query=query, content=content, sub="status")
+
+    async def patch(
+        self, kind: str, namespace: str, name: str, change: Mapping[str, Any]
+    ) -> Object:
+        """See `interface.Cluster`."""
+        return await self._send(
+            "PATCH",
+            kind_of(kind).path(namespace, name),
+            f"{kind} {namespace}/{name}",
+            query={"fieldManager": names.MANAGER, **_STRICT},
+            body=dict(change),
+            content="application/merge-patch+json",
+        )
+
+    async def delete(self, kind: str, namespace: str, name: str, *, uid: str) -> None:
+        """See `interface.Cluster`."""
+        body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        path = kind_of(kind).path(namespace, name)
+        await self._send("DELETE", path, f"{kind} {namespace}/{name}", body=body)
+
+    async def watch(self, selection: Selection, resource_version: str) -> AsyncIterator[WatchEvent]:
+        """See `interface.Cluster`."""
+        kind = kind_of(selection.kind)
+        subject = f"the watch of {kind.plural}"
+        query = _query(selection) | {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": resource_version,
+            "timeoutSeconds": str(WATCH_LENGTH),
+        }
+        accept = _METADATA % "" if selection.metadata_only else _JSON
+        timeout = aiohttp.ClientTimeout(sock_connect=REQUEST_TIMEOUT, sock_read=WATCH_SILENCE)
+        try:
+            response = await _request(
+                self._long, "GET", kind.path(selection.namespace), query, accept, timeout=timeout
+            )
+            async with response:
+                if response.status >= _ERRORS:
+                    raise error_from(
+                        response.status, response.headers, await response.read(), subject
+                    )
+                async for line in response.content:
+                    yield _event(json.loads(line), subject)
+        except _UNREACHABLE as error:
+            raise _unavailable(subject, error) from error
+
+    async def _write(  # noqa: PLR0913 - what a request has
+        self,
+        method: str,
+        manifest: Object,
+        *,
+        query: Mapping[str, str],
+        content: str = _JSON,
+        sub: str | None = None,
+        named: bool = True,
+    ) -> Object:
+        metadata = manifest["metadata"]
+        name, namespace = metadata["name"], metadata["namespace"]
+        kind = kind_of(manifest["kind"])
+        return await self._send(
+            method,
+            kind.path(namespace, name if named else None, sub),
+            f"{kind.name} {namespace}/{name}",
+            query=query,
+            body=manifest,
+            content=content,
+        )
+
+    async def _send(  # noqa: PLR0913 - what a request has
+        self,
+        method: str,
+        path: str,
+        subject: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Object | None = None,
+        content: str = _JSON,
+        accept: str = _JSON,
+    ) -> Object:
+        timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT)
+        try:
+            response = await _request(
+                self._short, method, path, query or {}, accept, body, content, timeout=timeout
+            )
+            async with response:
+                data = await response.read()
+        except _UNREACHABLE as error:
+            raise _unavailable(subject, error) from error
+        if response.status >= _ERRORS:
+            raise error_from(response.status, response.headers, data, subject)
+        answer: Object = json.loads(data)
+        return answer
+
+
+async def _request(  # noqa: PLR0913 - what a request has
+    client: ApiClient,
+    method: str,
+    path: str,
+    query: Mapping[str, str],
+    accept: str,
+    body: Object | None = None,
+    content: str = _JSON,
+    *,
+    timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own, for connect and read apart
+) -> aiohttp.ClientResponse:
+    method, url, headers, body, _ = await client.param_serialize(
+        method,
+        path,
+        query_params=dict(query),
+        header_params={"Accept": accept, "Content-Type": content},
+        body=body,
+        auth_settings=["BearerToken"],
+    )
+    answer = await client.call_api(method, url, headers, body, _request_timeout=timeout)
+    response: aiohttp.ClientResponse = answer.response
+    return response
+
+
+def _api_client(connection: Connection, *, connections: int) -> ApiClient:
+    configuration = connection.configuration()
+    configuration.connection_pool_maxsize = connections
+    client = ApiClient(configuration)
+    client.user_agent = f"cais-operator/{__version__}"
+    return client
+
+
+def _query(selection: Selection) -> dict[str, str]:
+    query = {"labelSelector": selection.labels, "fieldSelector": selection.fields}
+    return {key: value for key, value in query.items() if value}
+
+
+def _event(line: Object, subject: str) -> WatchEvent:
+    event = WatchEvent(type=line["type"], object=line["object"])
+    if event.type == "ERROR":
+        raise error_from(
+            int(event.object.get("code", 500)), {}, json.dumps(event.object).encode(), subject
+        )
+    return event
+
+
+def _unavailable(subject: str, error: BaseException) -> errors.ApiUnavailable:
+    words = f"the API server cannot be reached for {subject}: {error or type(error).__name__}"
+    return errors.ApiUnavailable(words)

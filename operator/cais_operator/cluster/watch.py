@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One LIST, then WATCH with bookmarks, for ever: again from the list after a 410."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+
+from cais_operator import errors
+from cais_operator.cluster.interface import Cluster, Expired, Object, Selection
+
+_FIRST_PAUSE = 0.5  # seconds after a failure, doubled up to
+_LONGEST_PAUSE = 30.0
+_log = logging.getLogger(__name__)
+
+Listed = Callable[[list[Object]], None]
+Changed = Callable[[str, Object], None]
+
+
+class Watch:
+    """Keeps one selection of objects in view.
+
+    Attributes:
+        synced: Set when the first list has been taken in.
+        last_answer: When the API server last said anything, on the clock given; None at first.
+        last_try: When it was last asked anything.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        selection: Selection,
+        *,
+        listed: Listed,
+        changed: Changed,
+        clock: Callable[[], float],
+    ) -> None:
+        self._cluster = cluster
+        self._selection = selection
+        self._listed = listed
+        self._changed = changed
+        self._clock = clock
+        self._version = ""
+        self.synced = asyncio.Event()
+        self.last_answer: float | None = None
+        self.last_try = clock()
+
+    async def run(self) -> None:
+        """Never returns; whatever the API server says, it is asked again later."""
+        failures = 0
+        while True:
+            self.last_try = self._clock()
+            before = self.last_answer
+            try:
+                self._version = self._version or await self._list()
+                await self._follow()
+                failures = 0
+            except Expired:
+                self._version = ""
+                failures += 1
+            except errors.CaisError as error:
+                failures = 1 if self.last_answer != before else failures + 1
+                _log.warning("watch of %s: %s", self._selection.kind, error)
+            await asyncio.sleep(pause_after(failures))
+
+    async def _list(self) -> str:
+        objects, version = await self._cluster.list(self._selection)
+        self.last_answer = self._clock()
+        self._listed(objects)
+        self.synced.set()
+        return version
+
+    async def _follow(self) -> None:
+        async for event in self._cluster.watch(self._selection, self._version):
+            self.last_answer = self.last_try = self._clock()
+            self._version = str(event.object["metadata"]["resourceVersion"])
+            if event.type != "BOOKMARK":
+                self._changed(event.type, {**event.object, "kind": self._selection.kind})
+
+
+def pause_after(failures: int) -> float:
+    """Return how long to wait after so many failures in a row, in seconds, with jitter."""
+    pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(failures - 1, 10))
+    return pause * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing

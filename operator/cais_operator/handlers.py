@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The only room that knows kopf, and kopf knows only this: a Registry changed, put it in the queue.
+
+`on.event` is used and nothing else of its handlers: they write annotations and finalizers.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import kopf
+
+from cais_operator import names
+from cais_operator.cluster import Connection
+from cais_operator.resource import Key
+from cais_operator.settings import Settings
+
+_PAGE = 500  # objects of one LIST request
+_QUIET = 1.0  # seconds between two watches
+
+
+async def listen(
+    *,
+    settings: Settings,
+    connection: Connection,
+    changed: Callable[[Key], None],
+    cleanup: Callable[[], Awaitable[None]],
+    stop: asyncio.Event,
+) -> None:
+    """Report changes of Registries until told to stop, by the event or by a signal.
+
+    Args:
+        settings: For the namespaces.
+        connection: How to reach the API server.
+        changed: Called with the key of every Registry seen or changed.
+        cleanup: Awaited at the end, before kopf cancels what still runs.
+        stop: Ends it.
+    """
+    await kopf.operator(
+        registry=_registry(connection, changed, cleanup),
+        settings=_settings(),
+        clusterwide=not settings.namespaces,
+        namespaces=settings.namespaces,
+        stop_flag=stop,
+    )
+
+
+def _registry(
+    connection: Connection,
+    changed: Callable[[Key], None],
+    cleanup: Callable[[], Awaitable[None]],
+) -> kopf.OperatorRegistry:
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=registry)
+    async def login(**_: Any) -> kopf.ConnectionInfo:  # noqa: ANN401 - kopf's keyword arguments
+        return await _connection_info(connection)
+
+    @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=registry)
+    async def event(body: Mapping[str, Any], **_: Any) -> None:  # noqa: ANN401 - see above
+        changed(Key(body["metadata"]["namespace"], body["metadata"]["name"]))
+
+    @kopf.on.cleanup(registry=registry)
+    async def finish(**_: Any) -> None:  # noqa: ANN401 - see above
+        await cleanup()
+
+    return registry
+
+
+def _settings() -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False  # Events are ours, and few
+    settings.peering.standalone = True  # a Lease elects the leader
+    settings.scanning.disabled = True  # one kind, known: no right to list CRDs or namespaces needed
+    settings.watching.chunk_size = _PAGE
+    settings.watching.reconnect_backoff = _QUIET
+    settings.networking.request_timeout = 30.0
+    return settings
+
+
+async def _connection_info(connection: Connection) -> kopf.ConnectionInfo:
+    """Return fresh credentials; kopf asks again when the API server refuses the old ones."""
+    found = await connection.credentials()
+    scheme, _, token = (found.authorization or "").partition(" ")
+    return kopf.ConnectionInfo(
+        server=found.server,
+        ca_path=found.ca_path,
+        insecure=found.insecure,
+        scheme=scheme or None,
+        token=token or None,
+        certificate_path=found.certificate_path,
+        private_key_path=found.key_path,
+    )

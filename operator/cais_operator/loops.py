@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What runs all the time on the leader: watches feed the queue, workers empty it."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+
+from cais_operator import names
+from cais_operator.cluster import (
+    CHILD_KINDS,
+    Children,
+    Cluster,
+    Object,
+    Selection,
+    Watch,
+    identity,
+    keys_of,
+)
+from cais_operator.errors import ApiUnavailable, CaisError, Conflict
+from cais_operator.metrics import Metrics
+from cais_operator.queue import WorkQueue
+from cais_operator.reconcile import Reconciler
+from cais_operator.references import References
+from cais_operator.resource import Key
+from cais_operator.settings import Settings
+
+_log = logging.getLogger(__name__)
+_STUCK = 600.0  # seconds without any progress
+_STALE = 300.0  # seconds without an answer of the API server
+_LIST_PAUSE = 5.0  # seconds until the next try to list the Registries
+
+
+class Loops:
+    """Built once; `run` never returns."""
+
+    def __init__(  # noqa: PLR0913 - built in one place
+        self,
+        *,
+        cluster: Cluster,
+        children: Children,
+        queue: WorkQueue,
+        reconciler: Reconciler,
+        metrics: Metrics,
+        settings: Settings,
+        clock: Callable[[], float],
+    ) -> None:
+        self._cluster = cluster
+        self._children = children
+        self._queue = queue
+        self._reconciler = reconciler
+        self._metrics = metrics
+        self._settings = settings
+        self._clock = clock
+        self._watches = tuple(self._child_watches())
+        self._references = References(cluster, queue, clock)
+
+    async def run(self) -> None:
+        """Watch, wait until all children are known, then work."""
+        async with asyncio.TaskGroup() as group:
+            for watch in self._watches:
+                group.create_task(watch.run())
+            for watch in self._watches:
+                await watch.synced.wait()
+            _log.info("%d children known", len(self._children))
+            group.create_task(self._resync())
+            self._references.start(group)
+            for _ in range(self._settings.workers):
+                group.create_task(self._work())
+
+    def stuck(self) -> str | None:
+        """Return what has made no progress for long; None when all does."""
+        if self._queue.age() > _STUCK:
+            return f"a Registry has been due for {self._queue.age():.0f} s"
+        idle = [one for one in self._watches if self._clock() - one.last_try > _STUCK]
+        return f"{len(idle)} watches have stopped" if idle else None
+
+    def behind(self) -> str | None:
+        """Return why what is known of the cluster may be old; None when it is not."""
+        if not all(watch.synced.is_set() for watch in self._watches):
+            return "the children have not been listed yet"
+        oldest = min(watch.last_answer or 0.0 for watch in self._watches)
+        if self._clock() - oldest > _STALE:
+            return f"the API server has not answered for {self._clock() - oldest:.0f} s"
+        return None
+
+    async def _work(self) -> None:
+        while True:
+            key = await self._queue.take()
+            with self._metrics.duration.time():
+                result = await self._one(key)
+            self._metrics.reconciles.labels(result).inc()
+
+    async def _one(self, key: Key) -> str:
+        try:
+            outcome = await self._reconciler.reconcile(key)
+        except (ApiUnavailable, Conflict) as error:
+            pause = self._queue.failed(key, getattr(error, "retry_after", None))
+            _log.warning("%s; again in %.1f s", error, pause, extra={"key": key})
+            return "retry"
+        except Exception:  # a bug that one Registry meets must not stop the others
+            pause = self._queue.failed(key)
+            _log.exception("reconcile failed; again in %.1f s", pause, extra={"key": key})
+            return "error"
+        if outcome.after is None:
+            self._references.forget(key)
+        else:
+            self._references.set(key, outcome.references)
+        self._queue.done(key, outcome.after)
+        return "done"
+
+    async def _resync(self) -> None:
+        """List the keys of all Registries now and then: no lost event is lost for long."""
+        while True:
+            try:
+                for namespace in self._settings.namespaces or (None,):
+                    await self._list(namespace)
+                await asyncio.sleep(self._settings.resync)
+            except CaisError as error:
+                _log.warning("the Registries cannot be listed: %s", error)
+                await asyncio.sleep(_LIST_PAUSE)
+
+    async def _list(self, namespace: str | None) -> None:
+        selection = Selection(kind=names.KIND, namespace=namespace, metadata_only=True)
+        found, _ = await self._cluster.list(selection)
+        for one in found:
+            key = Key(one["metadata"]["namespace"], one["metadata"]["name"])
+            if key not in self._queue:
+                self._queue.add(key)
+
+    def _child_watches(self) -> Iterable[Watch]:
+        for kind in CHILD_KINDS:
+            for namespace in self._places(kind.name):
+                yield self._child_watch(kind.name, namespace)
+
+    def _places(self, kind: str) -> tuple[str | None, ...]:
+        """All namespaces together, or those asked for; the CA's Secret is watched anyway."""
+        if not self._settings.namespaces:
+            return (None,)
+        if kind == "Secret":
+            system = self._settings.system_namespace
+            return tuple(dict.fromkeys((*self._settings.namespaces, system)))
+        return self._settings.namespaces
+
+    def _child_watch(self, kind: str, namespace: str | None) -> Watch:
+        selection = Selection(
+            kind=kind,
+            namespace=namespace,
+            labels=names.CHILDREN,
+            metadata_only=kind == "Secret",  # their contents stay at the API server
+        )
+
+        def listed(objects: list[Object]) -> None:
+            for one in objects:
+                self._changed("ADDED", one)
+            known = {identity(one) for one in objects}
+            for key in self._children.keep_only(kind, namespace, known):
+                self._queue.add(key)
+
+        return Watch(
+            self._cluster, selection, listed=listed, changed=self._changed, clock=self._clock
+        )
+
+    def _changed(self, change: str, live: Object) -> None:
+        before = self._children.get(*identity(live))
+        if change == "DELETED":
+            self._children.drop(live)
+        else:
+            self._children.put(live)
+        if before is not None and before.version == live["metadata"]["resourceVersion"]:
+            return  # the echo of our own write
+        bodies = (live,) if before is None else (live, before.body)
+        for key in {key for body in bodies for key in keys_of(body)}:
+            self._queue.add(key)
+        if self._is_authority(live):
+            for key in self._references.keys():
+                self._queue.add(key)
+
+    def _is_authority(self, live: Object) -> bool:
+        place = ("Secret", self._settings.system_namespace, names.AUTHORITY_SECRET)
+        return identity(live) == place

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is generated once and then kept: the CA, certificates, passwords, the users file."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cais_operator import certificates, credentials, desired, names, pki, tls
+from cais_operator.certificates import Authority, Leaf
+from cais_operator.cluster import Cluster, Object
+from cais_operator.converge import Writer
+from cais_operator.errors import Conflict, NotFound, Rejected
+from cais_operator.names import Hosts
+from cais_operator.resource import Registry
+from cais_operator.settings import Settings
+from cais_operator.world import World
+
+_AUTHORITY_VALIDITY = timedelta(days=3650)
+_AUTHORITY_NAME = "Cais CA"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """Live Secrets that the server has mounted.
+
+    Attributes:
+        authority: Who signed.
+        tls: The TLS Secret.
+        users: The users Secret.
+    """
+
+    authority: Authority
+    tls: Object
+    users: Object
+
+
+class Generator:
+    """Makes what is missing, and nothing else."""
+
+    def __init__(self, cluster: Cluster, writer: Writer, settings: Settings) -> None:
+        self._cluster = cluster
+        self._writer = writer
+        self._settings = settings
+
+    async def ensure(
+        self, registry: Registry, world: World, service: Object, now: datetime
+    ) -> Material:
+        """Bring all Secrets of a Registry to what is desired.
+
+        Raises:
+            Conflict: When a Secret changed meanwhile: read everything again.
+            Rejected: When the API server refuses one, or the CA is unusable.
+        """
+        hosts = names.hosts(registry, cluster_ips(service), self._settings.cluster_domain)
+        authority = await self.authority(now)
+        certificate = await self._certificate(registry, world, authority, hosts, now)
+        passwords = await self._passwords(registry, world, service, hosts)
+        users = await self._users(registry, world, authority, passwords)
+        return Material(authority=authority, tls=certificate, users=users)
+
+    async def authority(self, now: datetime) -> Authority:
+        """Return the installation's CA; made when there is none, never replaced.
+
+        Raises:
+            Rejected: When the Secret is there and unusable; a new CA would break every client.
+        """
+        namespace = self._settings.system_namespace
+        subject = f"Secret {namespace}/{names.AUTHORITY_SECRET}"
+        try:
+            return certificates.authority_from(await self._authority_secret(namespace, now))
+        except ValueError as error:
+            message = (
+                f"{error}; restore it from a backup, or delete it to have a new CA made "
+                "(every client must then trust the new one)"
+            )
+            raise Rejected(
+                status=0, reason="AuthorityUnusable", message=message, subject=subject
+            ) from error
+        except NotFound as error:
+            message = f"the operator's namespace {namespace} is not there"
+            raise Rejected(
+                status=404, reason="NotFound", message=message, subject=subject
+            ) from error
+
+    async def _authority_secret(self, namespace: str, now: datetime) -> Object:
+        try:
+            return await self._cluster.get("Secret", namespace, names.AUTHORITY_SECRET)
+        except NotFound:
+            made = pki.new_authority(name=_AUTHORITY_NAME, validity=_AUTHORITY_VALIDITY, now=now)
+        try:
+            return await self._cluster.create(desired.authority_secret(self._settings, made))
+        except Conflict:  # another worker, or another operator, was faster: theirs counts
+            return await self._cluster.get("Secret", namespace, names.AUTHORITY_SECRET)
+
+    async def _certificate(
+        self, registry: Registry, world: World, authority: Authority, hosts: Hosts, now: datetime
+    ) -> Object:
+        live = world.secret(names.tls_secret(registry))
+        issued = registry.spec.tls.issued
+        verdict = tls.decide(
+            live, authority, hosts, renew_before=issued.renew_before.delta, now=now
+        )
+        leaf: Leaf
+        if isinstance(verdict, tls.Keep):
+            leaf = verdict.leaf
+        else:
+            leaf = pki.issue(
+                authority, hosts, name=registry.name, validity=issued.validity.delta, now=now
+            )
+        manifest = desired.tls_secret(registry, self._settings, leaf, authority)
+        return await self._writer.ensure_secret(world, manifest)
+
+    async def _passwords(
+        self, registry: Registry, world: World, service: Object, hosts: Hosts
+    ) -> dict[str, str]:
+        """Make or read the password of everyone who may log in; by user name."""
+        settings, node_port = self._settings, _node_port(service)
+        admin = _password(world, names.admin_secret(registry))
+        gc = _password(world, names.gc_secret(registry))
+        pull = _password(world, names.pull_secret(registry))
+        passwords = {names.ADMIN: admin, names.GC: gc, names.PULL: pull}
+        manifests = [
+            desired.admin_secret(registry, settings, admin),
+            desired.gc_secret(registry, settings, gc),
+            desired.pull_secret(registry, settings, pull, hosts, node_port),
+        ]
+        for user in registry.spec.access.users:
+            ref = user.password_secret_ref
+            if ref is not None:
+                given = world.observed.references.get(ref.name)
+                passwords[user.name] = credentials.password_in(given, ref.key) or ""
+                continue
+            password = _password(world, names.user_secret(registry, user))
+            passwords[user.name] = password
+            manifests.append(desired.user_secret(registry, settings, user, password))
+        for manifest in manifests:
+            await self._writer.ensure_secret(world, manifest)
+        return {name: password for name, password in passwords.items() if password}
+
+    async def _users(
+        self, registry: Registry, world: World, authority: Authority, passwords: Mapping[str, str]
+    ) -> Object:
+        known = credentials.known_users(world.secret(names.users_secret(registry)))
+        key = pki.fingerprint_key(authority)
+        # bcrypt takes 50-100 ms for each changed password: not on the loop
+        entries = await asyncio.to_thread(pki.hash_users, passwords, known=known, key=key)
+        manifest = desired.users_secret(registry, self._settings, entries)
+        return await self._writer.ensure_secret(world, manifest)
+
+
+def cluster_ips(service: Object) -> tuple[str, ...]:
+    """Return the ClusterIPs of a live Service."""
+    spec = service.get("spec") or {}
+    found = spec.get("clusterIPs") or [spec.get("clusterIP")]
+    return tuple(ip for ip in found if ip and ip != "None")
+
+
+def _node_port(service: Object) -> int | None:
+    ports = (service.get("spec") or {}).get("ports") or ()
+    return next((port["nodePort"] for port in ports if port.get("nodePort")), None)
+
+
+def _password(world: World, secret: str) -> str:
+    return credentials.password_in(world.secret(secret)) or pki.new_password()

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The story of one Registry: key in, nothing remembered.
+
+Read, parse, observe, guard, write what differs, ask the server, report. An invalid spec and "not
+ready yet" are status. `ApiUnavailable` and `Conflict` leave as exceptions: the queue comes back.
+"""
+
+import logging
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from cais_operator import desired, names, plan, resource, status
+from cais_operator.cluster import Children, Cluster, Object
+from cais_operator.converge import Writer
+from cais_operator.errors import Conflict, InvalidSpec, NotFound, Rejected
+from cais_operator.material import Generator, Material
+from cais_operator.registry_api import RegistryApi
+from cais_operator.report import Reporter
+from cais_operator.resource import Key, Registry
+from cais_operator.server import Server
+from cais_operator.settings import Settings
+from cais_operator.world import Observer, World, referenced
+
+_log = logging.getLogger(__name__)
+_SOONEST, _LATEST = 0.5, 30.0  # seconds between looks at what is not ready yet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a reconcile ended.
+
+    Attributes:
+        after: Seconds until the next look without a reason; None when the Registry is gone.
+        references: Names of Secrets of the user that the spec refers to; to be watched.
+    """
+
+    after: float | None
+    references: tuple[str, ...] = ()
+
+
+class Reconciler:
+    """Holds the tools; knows nothing of any Registry between two calls."""
+
+    def __init__(
+        self,
+        *,
+        cluster: Cluster,
+        children: Children,
+        server: RegistryApi,
+        settings: Settings,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._cluster = cluster
+        self._settings = settings
+        self._now = now
+        self._observer = Observer(cluster, children)
+        self._writer = Writer(cluster, children)
+        self._generator = Generator(cluster, self._writer, settings)
+        self._server = Server(cluster, self._observer, server)
+        self._reporter = Reporter(cluster)
+
+    async def reconcile(self, key: Key) -> Outcome:
+        """Bring one Registry to what its spec asks, and say how far it is.
+
+        Raises:
+            ApiUnavailable: The API server cannot be reached: try again later.
+            Conflict: Something changed under the reconcile: try again soon.
+        """
+        body = await self._read(key)
+        if body is None:
+            return Outcome(after=None)
+        try:
+            registry = resource.parse(body)
+        except InvalidSpec as invalid:
+            await self._tell(body, status.of_invalid(body, invalid.problems, self._now()))
+            return Outcome(after=self._settings.resync)
+        world = await self._observer.look(registry)
+        problems = plan.problems(registry, world.seen())
+        if not problems and not registry.spec.paused:
+            await self._write(registry, world)
+            if world.wrote and not await self._still_there(registry):
+                return await self._undo(registry, world)
+        self._want(registry, world)
+        await self._server.ask(registry, world, may_nudge=not registry.spec.paused)
+        said = status.of(registry, world.seen(), problems, self._now())
+        if not await self._tell(body, said):
+            return await self._undo(registry, world)
+        return Outcome(after=self._next(registry, said), references=referenced(registry))
+
+    async def _read(self, key: Key) -> Object | None:
+        try:
+            body = await self._cluster.get(names.KIND, key.namespace, key.name)
+        except NotFound:
+            return None
+        return None if "deletionTimestamp" in body["metadata"] else body
+
+    async def _write(self, registry: Registry, world: World) -> None:
+        """Service, certificate, Secrets, the rest; what the API server refuses ends it."""
+        settings, apply = self._settings, self._writer.apply
+        try:
+            service = await apply(world, desired.service(registry, settings))
+            made = await self._generator.ensure(registry, world, service, self._now())
+            for manifest in _rest(registry, settings, made, world):
+                await apply(world, manifest)
+        except Rejected as refused:
+            world.learn(rejected=str(refused))
+        except NotFound as gone:  # the namespace is on its way out, and the Registry with it
+            _log.info("%s", gone, extra={"key": registry.key})
+
+    def _want(self, registry: Registry, world: World) -> None:
+        """Note what the server should have loaded, as far as it is there."""
+        users = world.secret(names.users_secret(registry))
+        tls = world.secret(names.tls_secret(registry))
+        if users is None or tls is None:
+            return
+        config = desired.config_map(registry, self._settings)
+        world.learn(wanted_files=desired.loaded_files(config, users, tls))
+
+    async def _still_there(self, registry: Registry) -> bool:
+        body = await self._read(registry.key)
+        return body is not None and body["metadata"]["uid"] == registry.uid
+
+    async def _undo(self, registry: Registry, world: World) -> Outcome:
+        """Delete what was created for a Registry that went away meanwhile; data stays."""
+        for made in world.created:
+            metadata = made["metadata"]
+            if not metadata.get("ownerReferences"):
+                continue
+            try:
+                await self._cluster.delete(
+                    made["kind"], metadata["namespace"], metadata["name"], uid=metadata["uid"]
+                )
+            except (NotFound, Conflict):
+                continue
+        _log.info("deleted meanwhile: children taken back", extra={"key": registry.key})
+        return Outcome(after=0.0)  # another one may have its name
+
+    async def _tell(self, body: Object, said: Mapping[str, Any]) -> bool:
+        """Write the status; False when the Registry it is about is gone."""
+        try:
+            await self._reporter.report(body, said, self._now())
+        except (NotFound, Conflict):
+            return False
+        return True
+
+    def _next(self, registry: Registry, said: Mapping[str, Any]) -> float:
+        """Return seconds until the next look: soon while not ready, else at the resync."""
+        resync = self._settings.resync * random.uniform(0.8, 1.0)  # noqa: S311 - spreads load
+        conditions = {one["type"]: one for one in said["conditions"]}
+        if "Stalled" in conditions or registry.spec.paused:
+            return resync
+        ready = conditions["Ready"]
+        if ready["status"] == "True":
+            return max(_SOONEST, min(resync, self._since(said["certificate"]["renewAt"]) * -1))
+        return min(
+            resync, max(_SOONEST, min(_LATEST, self._since(ready["lastTransitionTime"]) / 4))
+        )
+
+    def _since(self, stamp: str) -> float:
+        """Return seconds that have passed since a time of the status."""
+        return (self._now() - datetime.fromisoformat(stamp)).total_seconds()
+
+
+def _rest(
+    registry: Registry, settings: Settings, made: Material, world: World
+) -> tuple[Object, ...]:
+    claim = world.bodies.get(("PersistentVolumeClaim", names.claim(registry)))
+    manifests = (
+        desired.network_policy(registry, settings),
+        desired.gc_network_policy(registry, settings),
+        desired.service_account(registry, settings),
+        desired.config_map(registry, settings),
+        desired.ca_config_map(registry, settings, made.authority),
+        desired.claim(registry, settings, claim),
+        desired.deployment(registry, settings),
+        desired.cron_job(registry, settings),
+    )
+    return tuple(manifest for manifest in manifests if manifest is not None)

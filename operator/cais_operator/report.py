@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tells people: the status when it changed, and one Event for each change of a reason."""
+
+import hashlib
+import logging
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from cais_operator import names
+from cais_operator.cluster import Cluster, Object
+from cais_operator.errors import ApiUnavailable, CaisError, Conflict
+from cais_operator.resource import Key
+
+_LONGEST = 1024  # characters of an Event's message; the API server refuses more
+_log = logging.getLogger(__name__)
+
+
+class Reporter:
+    """Writes status and Events."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    async def report(self, body: Object, status: Mapping[str, Any], now: datetime) -> bool:
+        """Write the status, and Events for what is new in it, when it differs.
+
+        Args:
+            body: The Registry as it was read.
+            status: What it should say.
+            now: Aware, UTC.
+
+        Returns:
+            Whether anything was written.
+
+        Raises:
+            NotFound: When the Registry is gone.
+            Conflict: When another one has its name now.
+        """
+        before = body.get("status") or {}
+        if before == status:
+            return False
+        metadata = body["metadata"]
+        who = {key: metadata[key] for key in ("name", "namespace", "uid")}
+        await self._cluster.apply_status(
+            {
+                "apiVersion": names.API_VERSION,
+                "kind": names.KIND,
+                "metadata": who,
+                "status": dict(status),
+            }
+        )
+        for event in events(body, before, status, now):
+            await self._post(event)
+        return True
+
+    async def _post(self, event: Object) -> None:
+        """Create an Event at best effort: nobody's registry waits for it."""
+        about = event["involvedObject"]
+        key = Key(about["namespace"], about["name"])
+        _log.info("%s", event["message"], extra={"key": key, "reason": event["reason"]})
+        try:
+            await self._cluster.create(event)
+        except Conflict:
+            return  # told already
+        except ApiUnavailable:
+            raise
+        except CaisError as error:
+            _log.warning("the Event %s could not be written: %s", event["reason"], error)
+
+
+def events(
+    body: Object, before: Mapping[str, Any], after: Mapping[str, Any], now: datetime
+) -> Iterator[Object]:
+    """Yield an Event for each condition whose status or reason changed; equal words once."""
+    known = {one["type"]: one for one in before.get("conditions") or ()}
+    told = set()
+    for condition in after.get("conditions") or ():
+        old = known.get(condition["type"], {})
+        same = all(old.get(part) == condition.get(part) for part in ("status", "reason"))
+        words = (condition.get("reason"), condition.get("message"))
+        if same or words in told or condition.get("status") == "Unknown":
+            continue
+        told.add(words)
+        yield _event(body, condition, now)
+
+
+def _event(body: Object, condition: Mapping[str, Any], now: datetime) -> Object:
+    metadata = body["metadata"]
+    reason, message = str(condition["reason"]), str(condition.get("message") or "")[:_LONGEST]
+    time = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    text = "\n".join((metadata["uid"], condition["type"], reason, message, time))
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": f"{metadata['name']}.{digest}", "namespace": metadata["namespace"]},
+        "involvedObject": {
+            "apiVersion": names.API_VERSION,
+            "kind": names.KIND,
+            "name": metadata["name"],
+            "namespace": metadata["namespace"],
+            "uid": metadata["uid"],
+        },
+        "type": "Warning" if _is_bad(condition) else "Normal",
+        "reason": reason,
+        "message": message or reason,
+        "source": {"component": names.MANAGER},
+        "reportingComponent": names.MANAGER,
+        "reportingInstance": names.MANAGER,
+        "firstTimestamp": time,
+        "lastTimestamp": time,
+        "count": 1,
+    }
+
+
+def _is_bad(condition: Mapping[str, Any]) -> bool:
+    """Only what a person must act on is a warning; not being ready yet is not."""
+    failed = condition["type"] == "GarbageCollected" and condition["status"] == "False"
+    return failed or (condition["type"] == "Stalled" and condition["status"] == "True")

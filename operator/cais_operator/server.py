@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The way to a Registry's server: ask what it has loaded, and hurry its files when it lags."""
+
+import base64
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+
+from cais_operator import credentials, names
+from cais_operator.cluster import Cluster, Object
+from cais_operator.errors import NotFound
+from cais_operator.material import cluster_ips
+from cais_operator.observed import ServerState
+from cais_operator.registry_api import RegistryApi
+from cais_operator.resource import Registry
+from cais_operator.world import Observer, World
+
+_NUDGE_PAUSE = 10  # seconds between two touches of the same pod for the same files
+_log = logging.getLogger(__name__)
+
+
+class Server:
+    """Asks one registry server, as often as it is told to."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        observer: Observer,
+        api: RegistryApi,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._cluster = cluster
+        self._observer = observer
+        self._api = api
+        self._clock = clock
+
+    async def ask(self, registry: Registry, world: World, *, may_nudge: bool) -> None:
+        """Add the server's answer to the world, when there is a server to ask."""
+        service = world.bodies.get(("Service", names.service(registry)), {})
+        ips = cluster_ips(service)
+        ca = _ca(world.secret(names.tls_secret(registry)))
+        password = credentials.password_in(world.secret(names.gc_secret(registry)))
+        if not ips or ca is None or password is None or not _available(registry, world):
+            return
+        state = await self._api.state(host=ips[0], ca=ca, password=password)
+        world.learn(server=state)
+        if may_nudge and _lags(world.observed.wanted_files, state):
+            await self._nudge(registry, world.observed.wanted_files)
+
+    async def _nudge(self, registry: Registry, wanted: Mapping[str, str]) -> None:
+        """Touch the pods, which makes the kubelet refresh their files now and not in a minute."""
+        digest = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()[:12]
+        now = int(self._clock())
+        for pod in await self._observer.pods(registry):
+            if not _due(pod, digest, now):
+                continue
+            metadata = pod["metadata"]
+            change = {"metadata": {"annotations": {names.NUDGE: f"{digest}.{now}"}}}
+            try:
+                await self._cluster.patch("Pod", metadata["namespace"], metadata["name"], change)
+            except NotFound:
+                continue
+            _log.info("nudged pod %s", metadata["name"], extra={"key": registry.key})
+
+
+def _ca(secret: Object | None) -> str | None:
+    try:
+        return base64.b64decode((secret or {})["data"]["ca.crt"]).decode()
+    except (KeyError, ValueError):
+        return None
+
+
+def _lags(wanted: Mapping[str, str], state: ServerState) -> bool:
+    if state.error is not None or state.config_error is not None:
+        return False
+    return any(state.files.get(path) != digest for path, digest in wanted.items())
+
+
+def _due(pod: Object, digest: str, now: int) -> bool:
+    """Judge whether a pod was not touched for these files, or too long ago."""
+    before = (pod["metadata"].get("annotations") or {}).get(names.NUDGE, "")
+    for_what, _, when = before.partition(".")
+    return for_what != digest or not when.isdigit() or now - int(when) >= _NUDGE_PAUSE
+
+
+def _available(registry: Registry, world: World) -> bool:
+    deployment = world.bodies.get(("Deployment", names.deployment(registry)), {})
+    return bool((deployment.get("status") or {}).get("availableReplicas"))

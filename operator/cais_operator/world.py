@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one reconcile knows: read once, kept up to date with the answers to its own writes."""
+
+from dataclasses import dataclass, field, replace
+
+from cais_operator import names
+from cais_operator.cluster import Children, Cluster, Object, Selection, child_of
+from cais_operator.errors import NotFound
+from cais_operator.observed import Observed
+from cais_operator.resource import Registry
+
+Name = tuple[str, str]  # kind, name
+
+
+@dataclass(slots=True, kw_only=True)
+class World:
+    """One Registry's surroundings.
+
+    Attributes:
+        bodies: By kind and name, the children that are there; of Secrets all, of others the parts
+            that `Children` keeps.
+        digests: By kind and name, what they hold of our last apply.
+        observed: What `plan` and `status` judge, but for the children.
+        created: What this reconcile has created, in order.
+        wrote: Whether this reconcile has written anything.
+    """
+
+    bodies: dict[Name, Object] = field(default_factory=dict)
+    digests: dict[Name, str] = field(default_factory=dict)
+    observed: Observed = field(default_factory=Observed)
+    created: list[Object] = field(default_factory=list)
+    wrote: bool = False
+
+    def secret(self, name: str) -> Object | None:
+        """Return a Secret with its contents."""
+        return self.bodies.get(("Secret", name))
+
+    def learn(self, **changes: object) -> None:
+        """Add to what is observed."""
+        self.observed = replace(self.observed, **changes)  # type: ignore[arg-type]
+
+    def seen(self) -> Observed:
+        """Return everything for `plan` and `status`."""
+        return replace(self.observed, children=dict(self.bodies))
+
+
+class Observer:
+    """Reads the surroundings of a Registry with as few requests as can be."""
+
+    def __init__(self, cluster: Cluster, children: Children) -> None:
+        self._cluster = cluster
+        self._children = children
+
+    async def look(self, registry: Registry) -> World:
+        """Read all children: Secrets in one list, others from the watches, missing ones by name."""
+        world = World()
+        await self._read_secrets(registry, world)
+        for kind, name in _expected(registry):
+            await self._read_child(registry.namespace, kind, name, world)
+        world.learn(references=await self._references(registry))
+        if not _available(world, registry):
+            world.learn(pods=await self.pods(registry))
+        return world
+
+    async def pods(self, registry: Registry) -> tuple[Object, ...]:
+        """List the server's pods."""
+        selector = names.selector(registry, names.REGISTRY)
+        labels = ",".join(f"{key}={value}" for key, value in selector.items())
+        selection = Selection(kind="Pod", namespace=registry.namespace, labels=labels)
+        found, _ = await self._cluster.list(selection)
+        return tuple(found)
+
+    async def _read_secrets(self, registry: Registry, world: World) -> None:
+        labels = f"{names.CHILDREN},{names.INSTANCE}={registry.name}"
+        selection = Selection(kind="Secret", namespace=registry.namespace, labels=labels)
+        found, _ = await self._cluster.list(selection)
+        for secret in found:
+            world.bodies["Secret", secret["metadata"]["name"]] = secret
+
+    async def _read_child(self, namespace: str, kind: str, name: str, world: World) -> None:
+        if (kind, name) in world.bodies:
+            return
+        child = self._children.get(kind, namespace, name) if kind != "Secret" else None
+        if child is None:  # not there, a stranger's, or not shown by the watch yet: ask
+            found = await self._get(kind, namespace, name)
+            if found is None:
+                return
+            if kind == "Secret":
+                world.bodies[kind, name] = found
+                return
+            child = child_of(found)
+        world.bodies[kind, name] = child.body
+        world.digests[kind, name] = child.digest
+
+    async def _references(self, registry: Registry) -> dict[str, Object | None]:
+        wanted = referenced(registry)
+        return {name: await self._get("Secret", registry.namespace, name) for name in wanted}
+
+    async def _get(self, kind: str, namespace: str, name: str) -> Object | None:
+        try:
+            return await self._cluster.get(kind, namespace, name)
+        except NotFound:
+            return None
+
+
+def referenced(registry: Registry) -> tuple[str, ...]:
+    """Return the names of the Secrets that the spec refers to, each once."""
+    refs = (user.password_secret_ref for user in registry.spec.access.users)
+    return tuple(dict.fromkeys(ref.name for ref in refs if ref is not None))
+
+
+def _expected(registry: Registry) -> tuple[Name, ...]:
+    generated = (user for user in registry.spec.access.users if user.password_secret_ref is None)
+    return (
+        ("Service", names.service(registry)),
+        ("NetworkPolicy", names.network_policy(registry)),
+        ("NetworkPolicy", names.gc_network_policy(registry)),
+        ("ServiceAccount", names.service_account(registry)),
+        ("ConfigMap", names.config_map(registry)),
+        ("ConfigMap", names.ca_config_map(registry)),
+        ("PersistentVolumeClaim", names.claim(registry)),
+        ("Secret", names.tls_secret(registry)),
+        ("Secret", names.admin_secret(registry)),
+        ("Secret", names.gc_secret(registry)),
+        ("Secret", names.pull_secret(registry)),
+        *(("Secret", names.user_secret(registry, user)) for user in generated),
+        ("Secret", names.users_secret(registry)),
+        ("Deployment", names.deployment(registry)),
+        ("CronJob", names.cron_job(registry)),
+    )
+
+
+def _available(world: World, registry: Registry) -> bool:
+    deployment = world.bodies.get(("Deployment", names.deployment(registry)), {})
+    return bool((deployment.get("status") or {}).get("availableReplicas"))

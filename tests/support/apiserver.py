@@ -1,0 +1,333 @@
+# SPDX-License-Identifier: Apache-2.0
+"""etcd and kube-apiserver as plain processes on loopback: no nodes, no root, four seconds.
+
+Every instance has its own folder, ports and certificates, so that several can live side by side.
+The audit log says exactly which requests were made by whom.
+"""
+
+import ipaddress
+import json
+import os
+import socket
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import programs
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+DEADLINE = 90.0  # seconds; generous, because the machine may be busy
+_PAUSE = 0.05  # seconds between two looks
+_AUDIT = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [{"level": "Metadata"}],
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiServer:
+    """A running API server."""
+
+    url: str
+    folder: Path
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.folder / "admin.kubeconfig"
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        content: str = "application/json",
+    ) -> dict[str, Any]:
+        """One request as cluster admin; raises urllib's HTTPError."""
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": content, "User-Agent": "cais-tests"}
+        request = urllib.request.Request(  # noqa: S310 - the URL is ours
+            self.url + path, data=data, method=method, headers=headers
+        )
+        while True:
+            try:
+                with urllib.request.urlopen(  # noqa: S310 - see above
+                    request, context=self.tls(), timeout=30
+                ) as answer:
+                    found: dict[str, Any] = json.load(answer)
+                    return found
+            except urllib.error.HTTPError as error:
+                if error.code != 429:  # of a kind that was defined just now
+                    raise
+                time.sleep(_PAUSE)
+
+    def find(self, path: str) -> dict[str, Any] | None:
+        """GET; None when it is not there."""
+        try:
+            return self.request("GET", path)
+        except urllib.error.HTTPError as error:
+            if error.code == 404:
+                return None
+            raise
+
+    def apply(self, path: str, body: Mapping[str, Any], manager: str = "tests") -> dict[str, Any]:
+        query = f"?fieldManager={manager}&force=true&fieldValidation=Strict"
+        return self.request("PATCH", path + query, body, "application/apply-patch+yaml")
+
+    def merge(self, path: str, change: Mapping[str, Any]) -> dict[str, Any]:
+        return self.request("PATCH", path, change, "application/merge-patch+json")
+
+    def tls(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=str(self.folder / "ca.crt"))
+        context.load_cert_chain(self.folder / "admin.crt", self.folder / "admin.key")
+        return context
+
+    def audit(self, agent: str = "") -> list[dict[str, Any]]:
+        """Requests that were answered so far, by those whose user agent starts so."""
+        lines = (self.folder / "audit.log").read_text().splitlines()
+        events = [json.loads(line) for line in lines if line.endswith("}")]
+        done = (one for one in events if one["stage"] == "ResponseComplete")
+        return [one for one in done if one.get("userAgent", "").startswith(agent)]
+
+
+def wait_for(what: Callable[[], Any], words: str, deadline: float = DEADLINE) -> Any:
+    """Ask until the answer is true; a failing test says what it waited for."""
+    end = time.monotonic() + deadline
+    while not (found := what()):
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {deadline:.0f} s: {words}")
+        time.sleep(_PAUSE)
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+@contextmanager
+def running(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is gone afterwards, with its output in a file."""
+    with log.open("ab") as output, subprocess.Popen(
+        command, stdout=output, stderr=output, stdin=subprocess.DEVNULL
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@contextmanager
+def api_server(folder: Path, *, controllers: tuple[str, ...] = ()) -> Iterator[ApiServer]:
+    """Start the pair, and a controller manager with these controllers; stop all at the end."""
+    certificates(folder)
+    (folder / "audit.yaml").write_text(json.dumps(_AUDIT))
+    with ExitStack() as stack:
+        etcd = _etcd(stack, folder)
+        port = free_port()
+        process = stack.enter_context(
+            running(_apiserver(folder, port, etcd), folder / "apiserver.log")
+        )
+        server = ApiServer(url=f"https://127.0.0.1:{port}", folder=folder)
+        _write_kubeconfig(server)
+        _wait_ready(server, process)
+        if controllers:
+            command = _controller_manager(server, controllers)
+            stack.enter_context(running(command, folder / "controllers.log"))
+        yield server
+
+
+def program(name: str) -> str:
+    """The path of a program that `hack/programs.py` has built."""
+    path = programs.program_path(programs.cache_folder(), name)
+    if not path.exists():
+        raise AssertionError(f"{path} is missing: run python3 hack/programs.py {name}")
+    return str(path)
+
+
+def _etcd(stack: ExitStack, folder: Path) -> str:
+    client, peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
+    command = [
+        program("etcd"),
+        f"--data-dir={folder / 'etcd'}",
+        f"--listen-client-urls={client}",
+        f"--advertise-client-urls={client}",
+        f"--listen-peer-urls={peer}",
+        f"--initial-advertise-peer-urls={peer}",
+        f"--initial-cluster=default={peer}",
+        "--unsafe-no-fsync=true",
+        "--log-level=error",
+    ]
+    stack.enter_context(running(command, folder / "etcd.log"))
+    return client
+
+
+def _apiserver(folder: Path, port: int, etcd: str) -> list[str]:
+    return [
+        program("kube-apiserver"),
+        f"--etcd-servers={etcd}",
+        "--bind-address=127.0.0.1",
+        "--advertise-address=127.0.0.1",
+        f"--secure-port={port}",
+        f"--tls-cert-file={folder / 'apiserver.crt'}",
+        f"--tls-private-key-file={folder / 'apiserver.key'}",
+        f"--client-ca-file={folder / 'ca.crt'}",
+        "--authorization-mode=RBAC",
+        "--service-cluster-ip-range=10.96.0.0/16",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        f"--service-account-signing-key-file={folder / 'tokens.key'}",
+        f"--service-account-key-file={folder / 'tokens.pub'}",
+        f"--audit-policy-file={folder / 'audit.yaml'}",
+        f"--audit-log-path={folder / 'audit.log'}",
+        "--disable-admission-plugins=ServiceAccount",
+        "--endpoint-reconciler-type=none",
+    ]
+
+
+def _controller_manager(server: ApiServer, controllers: tuple[str, ...]) -> list[str]:
+    return [
+        program("kube-controller-manager"),
+        f"--kubeconfig={server.kubeconfig}",
+        f"--controllers={','.join(controllers)}",
+        "--leader-elect=false",
+        "--secure-port=0",
+        f"--root-ca-file={server.folder / 'ca.crt'}",
+        f"--service-account-private-key-file={server.folder / 'tokens.key'}",
+        "--use-service-account-credentials=false",
+    ]
+
+
+def _wait_ready(server: ApiServer, process: subprocess.Popen[bytes]) -> None:
+    def ready() -> bool:
+        if process.poll() is not None:
+            raise AssertionError((server.folder / "apiserver.log").read_text()[-2000:])
+        try:
+            with urllib.request.urlopen(  # noqa: S310 - the URL is ours
+                server.url + "/readyz", context=server.tls(), timeout=5
+            ) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    wait_for(ready, "the API server is ready")
+
+
+def certificates(folder: Path) -> None:
+    """One CA, a serving certificate, an admin, and a key for tokens."""
+    ca_key = _key(folder / "ca.key")
+    public = _key(folder / "tokens.key").public_key()
+    (folder / "tokens.pub").write_bytes(
+        public.public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    )
+    ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tests")])
+    ca = (
+        _builder(ca_name, ca_name, ca_key.public_key())
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(sign=True), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), False)
+        .sign(ca_key, hashes.SHA256())
+    )
+    _write(folder / "ca.crt", ca)
+    addresses = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
+    for name, common, group in (
+        ("apiserver", "kube-apiserver", "servers"),
+        ("admin", "admin", "system:masters"),
+    ):
+        key = _key(folder / f"{name}.key")
+        subject = x509.Name(
+            [
+                x509.NameAttribute(NameOID.ORGANIZATION_NAME, group),
+                x509.NameAttribute(NameOID.COMMON_NAME, common),
+            ]
+        )
+        uses = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+        leaf = (
+            _builder(subject, ca_name, key.public_key())
+            .add_extension(x509.SubjectAlternativeName(addresses), critical=False)
+            .add_extension(x509.ExtendedKeyUsage(uses), critical=False)
+            .add_extension(_usage(sign=False), critical=True)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), False
+            )
+            .sign(ca_key, hashes.SHA256())
+        )
+        _write(folder / f"{name}.crt", leaf)
+
+
+def _write_kubeconfig(server: ApiServer) -> None:
+    folder = server.folder
+    cluster = {"server": server.url, "certificate-authority": str(folder / "ca.crt")}
+    user = {
+        "client-certificate": str(folder / "admin.crt"),
+        "client-key": str(folder / "admin.key"),
+    }
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "tests", "cluster": cluster}],
+        "users": [{"name": "admin", "user": user}],
+        "contexts": [{"name": "tests", "context": {"cluster": "tests", "user": "admin"}}],
+        "current-context": "tests",
+    }
+    server.kubeconfig.write_text(json.dumps(config))
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
+) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + timedelta(days=1))
+    )
+
+
+def _usage(*, sign: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not sign,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=sign,
+        crl_sign=sign,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _key(path: Path) -> ec.EllipticCurvePrivateKey:
+    key = ec.generate_private_key(ec.SECP256R1())
+    data = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(data)
+    return key
+
+
+def _write(path: Path, certificate: x509.Certificate) -> None:
+    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
