@@ -32,6 +32,14 @@ class AtLeast:
     least: int
 
 
+@dataclass(frozen=True, slots=True)
+class Range:
+    """An integer must be within, both ends included."""
+
+    least: int
+    most: int
+
+
 AT_LEAST_ONE = AtLeast(1)
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
@@ -55,6 +63,9 @@ REPOSITORY_GLOB = Pattern(
     255,
     "must be a repository in lower case, where * stands for anything within one path segment "
     "and ** for any number of segments, such as apps/**",
+)
+TIME_ZONE = Pattern(
+    r"^[A-Za-z0-9_+\-]+(/[A-Za-z0-9_+\-]+)*$", 64, "must be a time zone, such as Europe/Lisbon"
 )
 CRON = Pattern(
     rf"^({_CRON_WORD}|{_CRON_FIELD}( {_CRON_FIELD}){{4}})$",

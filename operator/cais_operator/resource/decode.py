@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from cais_operator.errors import Problem
-from cais_operator.resource.checks import AtLeast, Limit, Pattern
+from cais_operator.resource.checks import AtLeast, Limit, Pattern, Range
 from cais_operator.resource.durations import Duration
 from cais_operator.resource.quantities import Quantity
 
@@ -118,6 +118,8 @@ class _Decoder:
         for check in checks:
             if isinstance(check, Pattern) and not check.allows(str(value)):
                 self._refuse(path, value, check.rule)
+            if isinstance(check, Range) and not check.least <= int(value) <= check.most:
+                self._refuse(path, value, f"must be from {check.least} to {check.most}")
         try:
             return read(value)
         except ValueError as error:

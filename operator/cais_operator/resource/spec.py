@@ -16,7 +16,9 @@ from cais_operator.resource.checks import (
     HOSTNAME,
     REPOSITORY_GLOB,
     SECRET_KEY,
+    TIME_ZONE,
     Limit,
+    Range,
 )
 from cais_operator.resource.durations import Duration
 from cais_operator.resource.quantities import Quantity
@@ -94,7 +96,7 @@ class Expose:
 
     type: Literal["ClusterIP", "NodePort"] = "ClusterIP"
     hostnames: Annotated[tuple[Annotated[str, HOSTNAME], ...], Limit(16)] = ()
-    node_port: int | None = None
+    node_port: Annotated[int, Range(1, 65535)] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +104,7 @@ class GarbageCollection:
     """When unused data is removed, and how long it can come back."""
 
     schedule: Annotated[str, CRON] = "17 3 * * *"
-    time_zone: str = "UTC"
+    time_zone: Annotated[str, TIME_ZONE] = "UTC"
     suspend: bool = False
     push_lease: Duration = Duration.parse("24h")
     undelete_window: Duration = Duration.parse("24h")
