@@ -9,7 +9,9 @@ import kubernetes_validate  # type: ignore[import-untyped]  # it ships no types
 import pytest
 import yaml
 
-from cais_operator import __version__
+from cais_operator import __main__, __version__
+from cais_operator.cluster import CHILD_KINDS
+from cais_operator.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "cais"
@@ -83,6 +85,41 @@ def test_roles_ask_for_no_wildcard_and_no_power_over_roles() -> None:
     }
     assert not asked & {"*", "roles", "clusterroles", "rolebindings", "pods/exec", "nodes"}
     assert not asked & {"escalate", "bind", "impersonate"}
+
+
+def verbs_on(group: str, resource: str, kinds: tuple[str, ...] = ("ClusterRole",)) -> set[str]:
+    operator = [
+        role for kind in kinds for role in of_kind(kind) if "operator" in role["metadata"]["name"]
+    ]
+    return {
+        verb
+        for role in operator
+        for rule in role["rules"]
+        if group in rule["apiGroups"] and resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def test_operator_may_watch_every_kind_of_child() -> None:
+    for kind in CHILD_KINDS:
+        group = kind.api_version.rpartition("/")[0]
+        assert {"list", "watch"} <= verbs_on(group, kind.plural), kind.name
+
+
+def test_operator_may_write_secrets_only_as_it_writes_them() -> None:
+    assert "patch" not in verbs_on("", "secrets")  # generated material is never applied by force
+    assert verbs_on("cais.dev", "registries") == {"get", "list", "watch"}
+    assert verbs_on("cais.dev", "registries/status") == {"patch"}
+    assert not verbs_on("coordination.k8s.io", "leases")  # only in its own namespace
+    assert verbs_on("coordination.k8s.io", "leases", ("Role",)) == {"create", "get", "update"}
+
+
+def test_operator_understands_the_arguments_of_its_pod() -> None:
+    (deployment,) = of_kind("Deployment")
+    args = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
+    given = __main__._parser().parse_args(args)
+    found = __main__.settings_from(given, {})
+    assert found == Settings(registry_image=f"cais-registry:{__version__}")
 
 
 def settings_of(node: Any, prefix: str = "") -> set[str]:

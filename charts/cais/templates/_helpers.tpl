@@ -37,14 +37,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
   verbs: [get, list, watch]
 - apiGroups: [cais.dev]
   resources: [registries/status]
-  verbs: [get, patch]
+  verbs: [patch]
 # Owner references that block deletion ask for this where that admission check is on (OpenShift).
 - apiGroups: [cais.dev]
   resources: [registries/finalizers]
   verbs: [update]
+# Applied (patch) and, when a Registry goes away in the middle of it, taken back (delete).
 - apiGroups: [""]
-  resources: [configmaps, persistentvolumeclaims, secrets, serviceaccounts, services]
-  verbs: [get, list, watch, create, update, patch, delete]
+  resources: [configmaps, persistentvolumeclaims, serviceaccounts, services]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get, list, watch, create, patch, delete]
@@ -54,15 +55,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
   verbs: [get, list, watch, create, patch, delete]
-# What the garbage collector's runs said.
+# Created once, and replaced only as they were read.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, list, watch, create, update, delete]
+# When a garbage collection has ended.
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [get, list, watch]
 # A touched annotation makes the kubelet refresh mounted Secrets and ConfigMaps at once.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch, patch]
-- apiGroups: ["", events.k8s.io]
+  verbs: [list, patch]
+- apiGroups: [""]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create]
 {{- end -}}
