@@ -21,6 +21,8 @@ oom_score = 0
   address = "{run}/containerd.sock"
 """
 
+KEPT = ("lock", "mode")  # held by us; the choice that outlives a restart of the engine
+
 
 def first_process(where: Places) -> process.Process | None:
     """Return the process that holds the engine's namespaces, None when there is no engine."""
@@ -159,8 +161,8 @@ def _wait_for_end(outer: process.Process, first: process.Process | None) -> None
 
 def _empty(folder: Path) -> None:
     for entry in folder.iterdir():
-        if entry.name == "lock":
-            continue  # we hold it
+        if entry.name in KEPT:
+            continue
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
         else:

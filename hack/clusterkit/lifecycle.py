@@ -97,17 +97,20 @@ def up(where: Places, wanted: Choice) -> None:
     machine.install_packages()
     node_image.ensure_programs(where, CLIENTS)
     kind = start_engine(where, wanted)
-    image = node_image.PULLED
-    if kind.own_engine:
-        node_image.ensure_programs(where, NODE)
-        image = node_image.make(where)
-        kind.refuse_unready_services()
+    kind.refuse_unready_services()
     if not kind.is_up():
-        kind.create(image)
+        kind.create(_node_image(kind))
     kind.route_services()
     _default_storage(kind)
     say("the cluster is up")
     print_way_in(where)
+
+
+def _node_image(kind: Kind) -> str:
+    if not kind.own_engine:
+        return node_image.PULLED
+    node_image.ensure_programs(kind.where, NODE)
+    return node_image.make(kind.where)
 
 
 def _default_storage(kind: Kind) -> None:
@@ -154,6 +157,7 @@ def down(where: Places) -> None:
     elif _remembered(where) == "machine":
         kind.delete()
     engine.stop(where)
+    (where.run / "mode").unlink(missing_ok=True)
     say("the cluster is gone")
 
 

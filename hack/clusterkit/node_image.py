@@ -54,7 +54,15 @@ def make(where: Places) -> str:
         "KUBERNETES": KUBERNETES,
     }
     run_recipe(where, recipe / "build.sh", tag, {**environment, **settings})
+    _remove_older(tag, environment)
     return tag
+
+
+def _remove_older(tag: str, environment: dict[str, str]) -> None:
+    listing = ["docker", "images", "--format", "{{.Repository}}:{{.Tag}}", tag.partition(":")[0]]
+    older = set((output(listing, environment=environment) or "").split()) - {tag}
+    if older:
+        output(["docker", "rmi", *sorted(older)], environment=environment)
 
 
 def _kind_module() -> str:

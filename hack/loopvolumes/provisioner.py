@@ -87,7 +87,7 @@ class Provisioner:
         known = (claim.get("status", {}).get("capacity") or {}).get("storage")
         if known and to_bytes(known) < to_bytes(capacity):
             inner = f"/api/v1/namespaces/{claim['metadata']['namespace']}/persistentvolumeclaims"
-            status = {"status": {"capacity": {"storage": capacity}, "conditions": []}}
+            status = {"status": {"capacity": {"storage": capacity}}}
             self.kube.patch(f"{inner}/{claim['metadata']['name']}/status", status)
 
 

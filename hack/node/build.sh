@@ -141,4 +141,6 @@ preload > "$WORK/import.log" 2>&1 || { tail -n 20 "$WORK/import.log" >&2; exit 1
 say "importing $tag"
 tar -C "$root" -c . | docker import -c 'ENV container=docker' \
   -c 'ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]' - "$tag" > /dev/null
+mapfile -t names < "$WORK/images"
+docker rmi "${names[@]}" "cais-node-userland:$KUBERNETES" > /dev/null # they are on the node now
 say "done"
