@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files a server is configured by: what is good is taken, what is bad changes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cais_registry.app import certificates
+from cais_registry.app.watched import Watched
+from cais_registry.config import document, settings
+from cais_registry.config.errors import ConfigError
+from cais_registry.config.settings import Flags, Settings
+from cais_registry.http import htpasswd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """The newest good contents.
+
+    Attributes:
+        settings: File and flags.
+        users: bcrypt hashes by name; empty for an open registry.
+        pair: Certificate and key; None for plain HTTP.
+        hashes: SHA-256 of what is loaded, by path.
+    """
+
+    settings: Settings
+    users: Mapping[str, bytes]
+    pair: certificates.Pair | None
+    hashes: Mapping[str, str]
+
+
+class Files:
+    """Loads the files once, then looks for changes.
+
+    Attributes:
+        loaded: What is good.
+    """
+
+    def __init__(self, config: Path | None, flags: Flags) -> None:
+        """Load everything.
+
+        Raises:
+            ConfigError: If something cannot be used; the message says which file.
+        """
+        self._flags = flags
+        self._errors: dict[str, str] = {}
+        self._config = None if config is None else Watched(config)
+        first = self._settings(b"" if self._config is None else self._config.read())
+        self._first = first
+        self.loaded = Loaded(settings=first, users={}, pair=None, hashes={})
+        self._htpasswd = None if first.auth is None else Watched(Path(first.auth.htpasswd_file))
+        self._tls = (
+            None
+            if first.tls is None
+            else (Watched(Path(first.tls.cert_file)), Watched(Path(first.tls.key_file)))
+        )
+        self.poll()
+        if self._errors:
+            raise ConfigError(next(iter(self._errors.values())))
+
+    @property
+    def error(self) -> str | None:
+        """Why the newest contents were not taken, None when they were."""
+        return "; ".join(self._errors.values()) or None
+
+    def poll(self) -> bool:
+        """Look for changes and take those that are good.
+
+        Returns:
+            True if something was taken.
+        """
+        before = self.loaded
+        for part in (self._poll_config, self._poll_htpasswd, self._poll_tls):
+            part()
+        return self.loaded is not before
+
+    def _poll_config(self) -> None:
+        if self._config is not None:
+            self._take("config", self._config, self._use_config)
+
+    def _poll_htpasswd(self) -> None:
+        if self._htpasswd is not None:
+            self._take("htpasswd", self._htpasswd, self._use_htpasswd)
+
+    def _poll_tls(self) -> None:
+        """Certificate and key are two files: they count together, whichever changes."""
+        if self._tls is None:
+            return
+        cert, key = self._tls
+        try:
+            is_changed = [cert.changed() is not None, key.changed() is not None]
+            if not any(is_changed) and "tls" not in self._errors:
+                return
+            pair = certificates.Pair(certificate=cert.read(), key=key.read())
+            certificates.check(pair)
+        except ConfigError as error:
+            self._errors["tls"] = f"{cert.path}: {error}"
+            return
+        self._errors.pop("tls", None)
+        if pair != self.loaded.pair:
+            hashes = self._with_hash(cert.path, pair.certificate)
+            self.loaded = replace(self.loaded, pair=pair, hashes=hashes)
+
+    def _take(self, name: str, file: Watched, use: Callable[[bytes], None]) -> None:
+        try:
+            content = file.changed()
+        except ConfigError as error:
+            self._errors[f"{name} file"] = str(error)
+            return
+        self._errors.pop(f"{name} file", None)
+        if content is None:
+            return
+        self._errors.pop(name, None)
+        try:
+            use(content)
+        except ConfigError as error:
+            self._errors[name] = str(error)
+            return
+        self.loaded = replace(self.loaded, hashes=self._with_hash(file.path, content))
+
+    def _use_config(self, content: bytes) -> None:
+        new, first = self._settings(content), self._first
+        live = replace(
+            first,
+            access=new.access,
+            push_lease=new.push_lease,
+            undelete_window=new.undelete_window,
+        )
+        self.loaded = replace(self.loaded, settings=live)
+        if new.fixed() != first.fixed():
+            self._errors["config"] = (
+                f"{self._config.path if self._config else ''}: data, listen, tls, auth, log and "
+                "limits are fixed while the server runs; restart it for them"
+            )
+
+    def _use_htpasswd(self, content: bytes) -> None:
+        path = self._htpasswd.path if self._htpasswd else ""
+        try:
+            users = htpasswd.parse(content.decode())
+        except (htpasswd.HtpasswdError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: {error}") from error
+        self.loaded = replace(self.loaded, users=users)
+
+    def _settings(self, content: bytes) -> Settings:
+        if self._config is None:
+            return settings.resolve(document.Document(), self._flags)
+        try:
+            return settings.resolve(document.parse(content.decode()), self._flags)
+        except (ConfigError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{self._config.path}: {error}") from error
+
+    def _with_hash(self, path: Path, content: bytes) -> Mapping[str, str]:
+        digest = hashlib.sha256(content).hexdigest()
+        return {**self.loaded.hashes, str(path): digest}

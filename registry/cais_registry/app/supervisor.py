@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The parent process: holds socket, lock and certificate, and keeps one worker alive.
+
+It imports as little as it can: the worker imports what serves, after the fork.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from granian._granian import SocketHolder
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.server.mp import MPServer
+
+from cais_registry.app import certificates, logs
+from cais_registry.app.files import Files
+
+BACKLOG: Final = 1024
+STOP_SECONDS: Final = 20
+"""Running requests have so long when the server is told to stop."""
+
+DRAIN_SECONDS: Final = 3600
+"""Running downloads have so long when a certificate was swapped."""
+
+_OVERLAP_SECONDS: Final = 0.5
+_POLL_SECONDS: Final = 1.0
+_HEADER_BYTES: Final = 64 * 1024
+_logger = logging.getLogger("cais")
+
+
+class Supervisor(MPServer):
+    """granian's supervisor, with our own socket, and certificates that change.
+
+    One listening socket is made once and shared: while workers take turns, and also while there is
+    none, connections wait in its queue and none is refused.
+    """
+
+    def __init__(self, files: Files, listener: socket.socket) -> None:
+        """Prepare.
+
+        Args:
+            files: What to serve with.
+            listener: A bound and listening socket.
+        """
+        super().__init__(
+            "cais",
+            interface=Interfaces.ASGI,
+            http=HTTPModes.http1,
+            loop=Loops.uvloop,
+            websockets=False,
+            backlog=BACKLOG,
+            http1_settings=HTTP1Settings(header_read_timeout=30_000, max_buffer_size=_HEADER_BYTES),
+            log_level=LogLevels.warning,
+            log_dictconfig=logs.configuration(files.loaded.settings.log_format),
+            respawn_failed_workers=True,
+            respawn_interval=_OVERLAP_SECONDS,
+            workers_kill_timeout=STOP_SECONDS,
+            runtime_blocking_threads=8,
+        )
+        self._untyped: Any = self  # granian's own annotations are incomplete
+        self._files = files
+        self._listener = listener
+        self._draining: Any = None
+        self._certificate: tuple[int, int] | None = None
+        self._use_certificate()
+        self.on_reload(self._use_certificate)
+        self.on_shutdown(self._stop_draining)
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT."""
+        threading.Thread(target=self._watch, name="watch", daemon=True).start()
+        self.serve(target_loader=self._loader(), wrap_loader=False)
+
+    def _loader(self) -> Callable[[], Any]:
+        files, parent = self._files, os.getpid()
+
+        def load() -> object:
+            os.setpgid(0, 0)  # ctrl-c reaches the parent, which stops the worker in order
+            from cais_registry.app import worker  # noqa: PLC0415 - not in the parent's memory
+
+            worker.die_with(parent)
+            return worker.Worker(files)
+
+        return load
+
+    def _watch(self) -> None:
+        """A new certificate needs a new worker; everything else is taken by the worker itself."""
+        wake = threading.Event()
+        while not wake.wait(_POLL_SECONDS):
+            pair = self._files.loaded.pair
+            if self._files.poll() and self._files.loaded.pair != pair:
+                _logger.info("the certificate has changed: a new worker will serve it")
+                self._untyped.signal_handler_reload()
+
+    def _use_certificate(self) -> None:
+        pair = self._files.loaded.pair
+        if pair is None:
+            return
+        old, self._certificate = self._certificate, certificates.as_files(pair)
+        names = [certificates.path(fd) for fd in self._certificate]
+        self._untyped.ssl_ctx = (True, names[0], names[1], None, "tls1.2", None, [], False)
+        for fd in old or ():
+            os.close(fd)
+
+    def _init_shared_socket(self) -> None:
+        holder: Any = SocketHolder
+        fd = self._listener.fileno()
+        vars(self).update(_sso=self._listener, _shd=holder(fd, False, BACKLOG), _sfd=fd)
+
+    def _respawn_workers(
+        self,
+        workers: list[int],
+        spawn_target: Any,  # noqa: ANN401 - granian's types
+        target_loader: Any,  # noqa: ANN401 - granian's types
+        delay: float = 0,
+    ) -> None:
+        """Start a new worker; let the old one end its requests without waiting for it here."""
+        for index in workers:
+            old: Any = self.wrks.pop(index)
+            self.respawned_wrks[index] = time.monotonic()
+            new: Any = self._spawn_worker(index, spawn_target, target_loader)
+            new.start()
+            self.wrks.insert(index, new)
+            if old.is_alive():
+                threading.Event().wait(delay)
+                self._drain(old)
+
+    def _drain(self, old: Any) -> None:  # noqa: ANN401 - granian's types
+        self._stop_draining()  # memory is planned for two workers, not for three
+        self._draining = old
+        old.terminate()
+        timer = threading.Timer(DRAIN_SECONDS, old.kill)
+        timer.daemon = True
+        timer.start()
+
+    def _stop_draining(self) -> None:
+        if self._draining is not None and self._draining.is_alive():
+            _logger.warning("a worker that still served an old download was stopped")
+            self._draining.kill()
+        self._draining = None
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Make the listening socket.
+
+    Raises:
+        OSError: If the address is in use, or not one of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    listener.setblocking(False)
+    return listener
+
+
+def run(files: Files, listener: socket.socket) -> None:
+    """Serve until told to stop; the caller holds the lock of the data."""
+    multiprocessing.set_start_method("fork")  # workers inherit lock, socket and certificate
+    Supervisor(files, listener).run()

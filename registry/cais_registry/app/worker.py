@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The process that serves: builds the services and the application over them."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import logging
+import os
+import signal
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any, Final
+
+from cais_registry.app.files import Files, Loaded
+from cais_registry.http.application import Application
+from cais_registry.http.credentials import Verifier
+from cais_registry.http.deps import Deps, LoadedFiles
+from cais_registry.http.gate import Gate
+from cais_registry.http.requests import Receive, Scope, Send
+from cais_registry.http.stats import Stats
+from cais_registry.model.policy import Policy
+from cais_registry.services.access import OPEN, Permissions, compile_rules
+from cais_registry.services.core import Core, Limits, open_core
+from cais_registry.stores.layout import UnusableData
+
+POLL_SECONDS: Final = 1.0
+_PR_SET_PDEATHSIG: Final = 1
+_logger = logging.getLogger("cais")
+
+
+def die_with(parent: int) -> None:
+    """Make the kernel kill this process when its parent ends, however that ends (prctl(2)).
+
+    A worker that outlived its parent would go on serving without anyone to stop it.
+
+    Args:
+        parent: Process id of the parent; if it has ended already, this process ends now.
+    """
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+class Worker:
+    """The ASGI application with its life: opens the data at start, closes it at the end."""
+
+    def __init__(self, files: Files) -> None:
+        """Prepare.
+
+        Args:
+            files: As the parent has loaded them.
+        """
+        self._files = files
+        self._verifier = Verifier(files.loaded.users)
+        auth = files.loaded.settings.auth
+        self._gate = Gate(
+            permissions(files.loaded),
+            verifier=None if auth is None else self._verifier,
+            realm=None if auth is None else auth.realm,
+        )
+        self._application: Application | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the whole life (ASGI 3, `http` and `lifespan` scopes)."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http" and self._application is not None:
+            await self._application(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            core = await self._open()
+        except UnusableData as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        tasks = [
+            _start(core.housekeeping.serve(), name="housekeeping"),
+            _start(self._watch(), name="watch"),
+        ]
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await core.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _open(self) -> Core:
+        configured = self._files.loaded.settings.limits
+        limits = Limits(
+            manifest_bytes=configured.manifest_bytes,
+            manifest_references=configured.manifest_references,
+            tags_per_push=configured.tags_per_push,
+            sparse_indexes=configured.sparse_indexes,
+        )
+        data = self._files.loaded.settings.data
+        core = await open_core(data, policy=self._policy, limits=limits)
+        self._application = Application(
+            Deps(
+                core=core,
+                gate=self._gate,
+                stats=Stats(),
+                loaded=self._loaded,
+                manifest_bytes=limits.manifest_bytes,
+                tags_per_push=limits.tags_per_push,
+            )
+        )
+        return core
+
+    def _policy(self) -> Policy:
+        settings = self._files.loaded.settings
+        return Policy(push_lease=settings.push_lease, undelete_window=settings.undelete_window)
+
+    def _loaded(self) -> LoadedFiles:
+        """What this process serves: a new certificate comes with a new process."""
+        return LoadedFiles(files=self._files.loaded.hashes, error=self._files.error)
+
+    async def _watch(self) -> None:
+        error = self._files.error
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            if self._files.poll():
+                self._verifier.replace(self._files.loaded.users)
+                self._gate.permissions = permissions(self._files.loaded)
+                _logger.info("configuration, users or rules were loaded anew")
+            if self._files.error != error:
+                error = self._files.error
+                _logger.warning("a changed file is not taken: %s", error or "solved")
+
+
+def permissions(loaded: Loaded) -> Permissions:
+    """The rules of the newest good configuration."""
+    settings = loaded.settings
+    return OPEN if settings.auth is None else compile_rules(settings.access)
+
+
+def _start(work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
+    """Run something beside the requests; if it ends by itself, the log says so."""
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(_report)
+    return task
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        _logger.error("%s stopped", task.get_name(), exc_info=task.exception())

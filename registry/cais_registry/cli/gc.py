@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from cais_registry.cli import client
+from cais_registry.cli.errors import CommandError
+from cais_registry.cli.usage import human
+
+_ASK_AGAIN_SECONDS: Final = 0.5
+_TRIES: Final = 60  # a server that restarts is waited for
+
+
+def run(options: argparse.Namespace) -> int:
+    """Start garbage collection, wait if asked to, and report."""
+    server = client.build(options)
+    started = server.call("POST", "/cais/v1/gc", {"dryRun": options.dry_run})
+    report = _wait(server, started) if options.wait else started
+    _write(options.report_file, report)
+    print(json.dumps(report) if options.output == "json" else describe(report))
+    return 1 if report["state"] == "Failed" else 0
+
+
+def describe(report: dict[str, Any]) -> str:
+    """Tell about a run in one line."""
+    if report["state"] == "Running":
+        return f"garbage collection {report['id']} is running"
+    did = "would delete" if report["dryRun"] else "deleted"
+    size = report["bytesReclaimable" if report["dryRun"] else "bytesReclaimed"]
+    counts = (
+        f"{did} {report['manifestsDeleted']} manifests and {report['blobsDeleted']} blobs, "
+        f"{human(size)}, in {report['durationSeconds']:.1f} s"
+    )
+    later = f"; {human(report['bytesReclaimable'])} can be given back later"
+    text = counts if report["dryRun"] else counts + later
+    return f"{report['state']}: {text}" + (f" ({report['message']})" if report["message"] else "")
+
+
+def _wait(server: client.Client, run_report: dict[str, Any]) -> dict[str, Any]:
+    is_terminal, failures = sys.stderr.isatty(), 0
+    while run_report["state"] == "Running":
+        time.sleep(_ASK_AGAIN_SECONDS)
+        try:
+            run_report = server.call("GET", f"/cais/v1/gc/{run_report['id']}")
+            failures = 0
+        except CommandError:
+            failures += 1
+            if failures >= _TRIES:
+                raise
+        if is_terminal:
+            seconds = run_report["durationSeconds"]
+            print(f"\rcollecting garbage, {seconds:.0f} s ", end="", file=sys.stderr, flush=True)
+    if is_terminal:
+        print(file=sys.stderr)
+    return run_report
+
+
+def _write(path: str | None, report: dict[str, Any]) -> None:
+    if path is None:
+        return
+    try:
+        Path(path).write_text(json.dumps(report) + "\n", "utf-8")
+    except OSError as error:
+        raise CommandError(f"--report-file {path} cannot be written: {error.strerror}") from error

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module, metadata
+
+from cais_registry.cli.errors import CommandError
+from cais_registry.config.errors import ConfigError
+
+_ABOUT = """\
+A container registry.
+
+  cais-registry serve                     a registry in ./cais-data, at http://127.0.0.1:5000
+  docker tag my-image localhost:5000/my-image
+  docker push localhost:5000/my-image
+"""
+
+_SERVE = """\
+Serve a registry until SIGTERM. Flags override the configuration file.
+
+Alone it keeps its data in ./cais-data, listens on 127.0.0.1:5000 with plain HTTP, and is open to
+anyone who reaches it.
+
+  cais-registry passwd users alice        make an account; asks for the password
+  cais-registry serve --htpasswd users    only accounts in the file may do anything, they all
+
+Configuration file (YAML or JSON; every part may be left out):
+
+  data: /data
+  listen: 0.0.0.0:5000
+  tls: {certFile: tls.crt, keyFile: tls.key}          the key in PKCS#8; contents are watched
+  auth: {htpasswdFile: users, realm: cais}            contents are watched
+  access:                                             read anew when it changes
+    anonymous: [pull]                                 what may be done without logging in
+    rules:                                            deny by default
+    - {users: [alice], repositories: ["**"], actions: [pull, push, delete, admin]}
+    - {users: ["*"], repositories: ["apps/**"], actions: [pull]}
+  garbageCollection: {pushLease: 24h, undeleteWindow: 24h}      read anew when it changes
+  log: {format: auto}                                 auto, json or text
+  limits: {manifestBytes: 4194304, manifestReferences: 10000, tagsPerPush: 100,
+           sparseIndexes: false}
+"""
+
+_GC = """\
+Tell a running server to collect garbage. Pushes and pulls go on meanwhile.
+
+  cais-registry gc --server http://127.0.0.1:5000 --wait
+"""
+
+_ACCOUNT = """\
+Make an account, or change its password, in a file for `serve --htpasswd FILE`.
+Asks twice; reads one line when standard input is not a terminal. A running server sees it in a
+second.
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command; see the package."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command is None:
+        parser.print_help()
+        return 2
+    command = import_module(f"cais_registry.cli.{options.command}")
+    try:
+        code: int = command.run(options)
+    except ConfigError as error:
+        return _complain(error, 2)
+    except CommandError as error:
+        return _complain(error, 1)
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def _complain(error: Exception, code: int) -> int:
+    print(f"cais-registry: {error}", file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="cais-registry",
+        description=_ABOUT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"cais {metadata.version('cais')}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    _add_serve(_add(commands, "serve", "serve a registry", _SERVE))
+    gc = _add(commands, "gc", "tell a running server to collect garbage", _GC)
+    _add_client(gc)
+    gc.add_argument("--dry-run", action="store_true", help="count only, change nothing")
+    gc.add_argument("--wait", action="store_true", help="show progress, return when it has ended")
+    gc.add_argument("--report-file", metavar="F", help="write the run as one line of JSON there")
+    _add_client(_add(commands, "usage", "show what a running server holds", "Show what is stored."))
+    passwd = _add(commands, "passwd", "make an account or change its password", _ACCOUNT)
+    passwd.add_argument("file", metavar="FILE", help="made when missing")
+    passwd.add_argument("user", metavar="USER")
+    return parser
+
+
+def _add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, short: str, text: str
+) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name,
+        help=short,
+        description=text,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def _add_serve(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument("--config", metavar="F", help="configuration file, YAML or JSON")
+    serve.add_argument("--data", metavar="D", help="folder of the data (./cais-data)")
+    serve.add_argument("--listen", metavar="H:P", help="address and port (127.0.0.1:5000)")
+    serve.add_argument("--tls-cert", metavar="F", help="certificate chain, PEM; turns HTTPS on")
+    serve.add_argument("--tls-key", metavar="F", help="its key, PEM, unencrypted PKCS#8")
+    serve.add_argument("--htpasswd", metavar="F", help="users and bcrypt hashes; turns login on")
+
+
+def _add_client(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--server", metavar="URL", required=True, help="like https://registry.example:5000"
+    )
+    parser.add_argument("--ca-file", metavar="F", help="certificates to trust, PEM")
+    parser.add_argument("--credentials-file", metavar="F", help="one line, user:password")
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text")

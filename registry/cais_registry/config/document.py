@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The configuration file as it is written; `settings` makes sense of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Literal
+
+import msgspec
+
+from cais_registry.config.errors import ConfigError
+
+Action = Literal["pull", "push", "delete", "admin", "gc", "usage"]
+
+
+class _Strict(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
+):
+    """Base of every block: an unknown field is an error, not a surprise later."""
+
+
+class TlsFiles(_Strict, frozen=True):
+    """`tls`: PEM files, the key unencrypted in PKCS#8; their contents are watched."""
+
+    cert_file: str
+    key_file: str
+
+
+class AuthFiles(_Strict, frozen=True):
+    """`auth`: who the users are; without it the registry is open to anyone."""
+
+    htpasswd_file: str
+    realm: str = "cais"
+
+
+class Rule(_Strict, frozen=True):
+    """One of `access.rules`: the users may do the actions in the repositories.
+
+    Attributes:
+        users: Names; `*` is everyone who has logged in.
+        repositories: Globs: `*` within one path segment, `**` any number of segments.
+        actions: `admin` is the whole admin API; `gc` and `usage` are parts of it.
+    """
+
+    users: tuple[str, ...]
+    repositories: tuple[str, ...]
+    actions: tuple[Action, ...]
+
+
+class Access(_Strict, frozen=True):
+    """`access`: deny by default, then the union of the rules that match.
+
+    Attributes:
+        anonymous: What may be done without logging in: nothing, or `pull`.
+        rules: Who may do what where.
+    """
+
+    anonymous: tuple[Literal["pull"], ...] = ()
+    rules: tuple[Rule, ...] = ()
+
+
+class Times(_Strict, frozen=True):
+    """`garbageCollection`: Go durations."""
+
+    push_lease: str = "24h"
+    undelete_window: str = "24h"
+
+
+class Log(_Strict, frozen=True):
+    """`log`: auto is text on a terminal and JSON lines elsewhere."""
+
+    format: Literal["auto", "json", "text"] = "auto"
+
+
+class LimitValues(_Strict, frozen=True):
+    """`limits`: what is taken from clients.
+
+    Attributes:
+        manifest_bytes: Largest manifest, at least 1 KiB.
+        manifest_references: Most descriptors in one manifest.
+        tags_per_push: Most `tag` parameters in one push.
+        sparse_indexes: Take an index whose manifests are not all there.
+    """
+
+    manifest_bytes: int = 4 * 1024 * 1024
+    manifest_references: int = 10_000
+    tags_per_push: int = 100
+    sparse_indexes: bool = False
+
+
+class Document(_Strict, frozen=True):
+    """The whole file; every block may be left out."""
+
+    data: str | None = None
+    listen: str | None = None
+    tls: TlsFiles | None = None
+    auth: AuthFiles | None = None
+    access: Access | None = None
+    garbage_collection: Times = Times()
+    log: Log = Log()
+    limits: LimitValues = LimitValues()
+
+
+def parse(text: str) -> Document:
+    """Read a configuration file.
+
+    Args:
+        text: YAML or JSON; an empty text is an empty document.
+
+    Raises:
+        ConfigError: For bad syntax, a duplicate or unknown field, a value of the wrong kind.
+    """
+    tree = _load(text)
+    try:
+        return msgspec.convert({} if tree is None else tree, Document)
+    except msgspec.ValidationError as error:
+        raise ConfigError(_explain(str(error))) from error
+
+
+def _load(text: str) -> object:
+    """JSON first: it is what the operator writes, and it spares a server the YAML library."""
+    if text.lstrip().startswith("{"):
+        try:
+            tree: object = json.loads(text, object_pairs_hook=_unique)
+        except json.JSONDecodeError:
+            pass  # YAML's flow style begins like JSON
+        else:
+            return tree
+    from cais_registry.config import yamlfile  # noqa: PLC0415 - costs memory, often not needed
+
+    return yamlfile.load(text)
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    block = dict(pairs)
+    if len(block) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ConfigError(f"{twice}: is given twice")
+    return block
+
+
+def _explain(message: str) -> str:
+    """Turn "... - at `$.auth.realm`" into "auth.realm: ..."."""
+    what, _, where = message.partition(" - at `$")
+    field = where.rstrip("`").lstrip(".")
+    what = what.replace("Object contains", "has an").replace("Object missing", "lacks the")
+    return f"{field}: {what}" if field else what.replace("has an unknown", "there is an unknown")

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings as the server uses them: the file, with the flags over it, checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final, Literal
+
+from cais_registry.config import document, durations
+from cais_registry.config.errors import ConfigError
+
+EVERYTHING: Final = document.Access(
+    rules=(
+        document.Rule(
+            users=("*",), repositories=("**",), actions=("pull", "push", "delete", "admin")
+        ),
+    )
+)
+"""What `--htpasswd` alone means: whoever has an account may do everything."""
+
+_SMALLEST_MANIFEST_LIMIT: Final = 1024
+_MOST_PORTS: Final = 65535
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flags:
+    """What the command line says; None where it says nothing."""
+
+    data: str | None = None
+    listen: str | None = None
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    htpasswd: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything a server is told.
+
+    Attributes:
+        data: Folder of the data.
+        host: Address to listen on, without brackets.
+        port: 0 lets the system choose.
+        tls: Certificate and key, None for plain HTTP.
+        auth: The users, None for a registry that is open to anyone.
+        access: Who may do what; without meaning when `auth` is None.
+        push_lease: What a pusher was told exists is kept for so long.
+        undelete_window: What was deleted can come back for so long.
+        log_format: How log lines look.
+        limits: What is taken from clients.
+    """
+
+    data: Path
+    host: str
+    port: int
+    tls: document.TlsFiles | None
+    auth: document.AuthFiles | None
+    access: document.Access
+    push_lease: timedelta
+    undelete_window: timedelta
+    log_format: Literal["auto", "json", "text"]
+    limits: document.LimitValues
+
+    def fixed(self) -> tuple[object, ...]:
+        """The part that a running server cannot change."""
+        return (
+            self.data,
+            self.host,
+            self.port,
+            self.tls,
+            self.auth,
+            self.log_format,
+            self.limits,
+        )
+
+
+def resolve(
+    doc: document.Document,
+    flags: Flags,
+    *,
+    default_data: str = "./cais-data",
+    default_listen: str = "127.0.0.1:5000",
+) -> Settings:
+    """Lay flags over the file, and defaults under it.
+
+    Raises:
+        ConfigError: If a value is not allowed, or two contradict each other.
+    """
+    host, port = parse_listen(flags.listen or doc.listen or default_listen)
+    auth, access = _auth(doc, flags)
+    _check_limits(doc.limits)
+    return Settings(
+        data=Path(flags.data or doc.data or default_data).absolute(),
+        host=host,
+        port=port,
+        tls=_tls(doc, flags),
+        auth=auth,
+        access=access,
+        push_lease=_duration("pushLease", doc.garbage_collection.push_lease),
+        undelete_window=_duration("undeleteWindow", doc.garbage_collection.undelete_window),
+        log_format=doc.log.format,
+        limits=doc.limits,
+    )
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """Read `HOST:PORT`, `[IPv6]:PORT` or `:PORT` (every IPv4 address).
+
+    Raises:
+        ConfigError: If it is none of them.
+    """
+    host, colon, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if not colon or not port.isascii() or not port.isdigit() or (":" in host and not bracketed):
+        raise ConfigError(f"listen: {text[:80]!r} is not HOST:PORT, like 127.0.0.1:5000")
+    if int(port) > _MOST_PORTS:
+        raise ConfigError(f"listen: port {port[:20]} is above {_MOST_PORTS}")
+    return (host[1:-1] if bracketed else host) or "0.0.0.0", int(port)  # noqa: S104 - asked for
+
+
+def _tls(doc: document.Document, flags: Flags) -> document.TlsFiles | None:
+    if (flags.tls_cert is None) != (flags.tls_key is None):
+        raise ConfigError("--tls-cert and --tls-key go together; one of them is missing")
+    if flags.tls_cert is None or flags.tls_key is None:
+        return doc.tls
+    return document.TlsFiles(cert_file=flags.tls_cert, key_file=flags.tls_key)
+
+
+def _auth(
+    doc: document.Document, flags: Flags
+) -> tuple[document.AuthFiles | None, document.Access]:
+    auth = doc.auth
+    if flags.htpasswd is not None:
+        realm = doc.auth.realm if doc.auth else "cais"
+        auth = document.AuthFiles(htpasswd_file=flags.htpasswd, realm=realm)
+    if auth is None:
+        if doc.access is not None:
+            raise ConfigError(
+                "access: needs auth.htpasswdFile; without users the registry is open to anyone"
+            )
+        return None, document.Access()
+    if not auth.realm.isascii() or not auth.realm.isprintable() or set('"\\') & set(auth.realm):
+        raise ConfigError("auth.realm: only printable ASCII without quotes and backslashes")
+    unstated = EVERYTHING if flags.htpasswd is not None else document.Access()
+    access = unstated if doc.access is None else doc.access
+    for index, rule in enumerate(access.rules):
+        _check_globs(index, rule)
+    return auth, access
+
+
+def _check_globs(index: int, rule: document.Rule) -> None:
+    allowed = set("abcdefghijklmnopqrstuvwxyz0123456789._-*")
+    for glob in rule.repositories:
+        segments = glob.split("/")
+        if not all(s and set(s) <= allowed and (s == "**" or "**" not in s) for s in segments):
+            raise ConfigError(
+                f"access.rules[{index}].repositories: {glob[:80]!r} is not a glob: segments of "
+                "a-z 0-9 . _ - and * parted by /, with ** standing for whole segments only"
+            )
+
+
+def _duration(field: str, text: str) -> timedelta:
+    try:
+        return durations.parse(text)
+    except ConfigError as error:
+        raise ConfigError(f"garbageCollection.{field}: {error}") from error
+
+
+def _check_limits(limits: document.LimitValues) -> None:
+    if limits.manifest_bytes < _SMALLEST_MANIFEST_LIMIT:
+        raise ConfigError(f"limits.manifestBytes: at least {_SMALLEST_MANIFEST_LIMIT}")
+    if limits.manifest_references < 1:
+        raise ConfigError("limits.manifestReferences: at least 1")
+    if limits.tags_per_push < 1:
+        raise ConfigError("limits.tagsPerPush: at least 1")

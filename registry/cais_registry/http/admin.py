@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The admin API: garbage collection, usage, and what configuration is loaded."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from cais_registry.http.deps import Deps
+from cais_registry.http.errors import BadRequest, MethodNotAllowed, NoSuchPage
+from cais_registry.http.requests import Request
+from cais_registry.http.responses import Response, to_json
+from cais_registry.http.router import AdminPath
+from cais_registry.model.run import Run
+
+_MOST_BODY: Final = 4096
+
+
+class _Start(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    dry_run: bool = False
+
+
+async def handle(deps: Deps, request: Request, path: AdminPath) -> Response:
+    """Answer `/cais/v1/...`."""
+    if request.method == "POST":
+        if path != AdminPath("gc"):
+            raise MethodNotAllowed("POST", ("GET", "HEAD"))
+        return await _start(deps, request)
+    match path:
+        case AdminPath("gc", None):
+            return to_json(await _runs(deps))
+        case AdminPath("gc", str(run_id)):
+            return await _run(deps, run_id)
+        case AdminPath("usage"):
+            return await _usage(deps)
+        case _:
+            loaded = deps.loaded()
+            return to_json({"files": dict(loaded.files), "error": loaded.error})
+
+
+def describe(run: Run | None) -> dict[str, Any] | None:
+    """Tell about a run in JSON terms; times are RFC 3339 in UTC."""
+    if run is None:
+        return None
+    return {
+        "id": run.id,
+        "state": run.state.value,
+        "dryRun": run.dry_run,
+        "startedAt": _time(run.started_at),
+        "finishedAt": None if run.finished_at is None else _time(run.finished_at),
+        "durationSeconds": round(run.duration_seconds, 3),
+        "manifestsDeleted": run.manifests_deleted,
+        "blobsDeleted": run.blobs_deleted,
+        "bytesReclaimed": run.bytes_reclaimed,
+        "bytesReclaimable": run.bytes_reclaimable,
+        "uploadsExpired": run.uploads_expired,
+        "message": run.message,
+    }
+
+
+async def _start(deps: Deps, request: Request) -> Response:
+    body = await request.body.read(limit=_MOST_BODY)
+    try:
+        options = msgspec.json.decode(body, type=_Start) if body.strip() else _Start()
+    except msgspec.MsgspecError as error:
+        raise BadRequest(f'the body is not like {{"dryRun": false}}: {error}') from error
+    run = await deps.core.collector.start(dry_run=options.dry_run)
+    headers = (("Location", f"/cais/v1/gc/{run.id}"),)
+    return to_json(describe(run), status=202, headers=headers)
+
+
+async def _runs(deps: Deps) -> dict[str, Any]:
+    collector = deps.core.collector
+    return {
+        "current": describe(await collector.current()),
+        "last": describe(await collector.last()),
+        "lastSuccess": describe(await collector.last_success()),
+    }
+
+
+async def _run(deps: Deps, run_id: str) -> Response:
+    run = await deps.core.collector.run(run_id)
+    if run is None:
+        raise NoSuchPage("there is no such run of garbage collection (any more)")
+    return to_json(describe(run))
+
+
+async def _usage(deps: Deps) -> Response:
+    usage = await deps.core.usage.report()
+    disk = {"capacity": usage.disk_capacity, "available": usage.disk_available}
+    return to_json(
+        {
+            "repositories": usage.repositories,
+            "tags": usage.tags,
+            "bytes": usage.bytes,
+            "bytesReclaimable": usage.bytes_reclaimable,
+            "disk": disk,
+        }
+    )
+
+
+def _time(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

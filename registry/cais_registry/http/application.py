@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ASGI application: parse, authenticate, authorise, handle, answer, log."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from cais_registry.http import (
+    accesslog,
+    admin,
+    blobs,
+    errors,
+    listings,
+    manifests,
+    probes,
+    router,
+    uploads,
+)
+from cais_registry.http import requests as http_requests
+from cais_registry.http.deps import Deps
+from cais_registry.http.errors import BadRequest
+from cais_registry.http.gate import Caller, authorise
+from cais_registry.http.requests import MOST_PARAMETERS, Receive, Request, Scope, Send
+from cais_registry.http.responses import Headers, Response, to_json
+from cais_registry.http.sending import send_response
+from cais_registry.http.stats import Done
+from cais_registry.model.errors import RegistryError, Unauthorized
+
+_COMMON: Final[Headers] = (("X-Content-Type-Options", "nosniff"),)
+_V2: Final[Headers] = (*_COMMON, ("Docker-Distribution-Api-Version", "registry/2.0"))
+_KINDS: Final[dict[type[router.Path], str]] = {
+    router.Probe: "probe",
+    router.Ping: "ping",
+    router.Catalog: "catalog",
+    router.BlobPath: "blob",
+    router.UploadsPath: "upload",
+    router.UploadPath: "upload",
+    router.ManifestPath: "manifest",
+    router.TagsPath: "tags",
+    router.ReferrersPath: "referrers",
+    router.AdminPath: "admin",
+}
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+_SMALL_BODY: Final = 64 * 1024
+_logger = logging.getLogger("cais.http")
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """What is known of a request so far, for the log."""
+
+    kind: str = "other"
+    user: str | None = None
+
+
+class Application:
+    """Answers HTTP requests; server-neutral, `lifespan` messages are the business of `app`."""
+
+    def __init__(self, deps: Deps) -> None:
+        self._deps = deps
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request (ASGI 3, `http` scope)."""
+        began = time.perf_counter()
+        stats, exchange, sent = self._deps.stats, _Exchange(), 0
+        request = http_requests.read(scope, receive)
+        stats.in_flight += 1
+        status = 500
+        try:
+            response = await self._finalise(request, await self._respond(request, exchange))
+            status = response.status
+            sent = await send_response(scope, receive, send, response)
+            if not request.body.is_finished:
+                await request.body.linger()
+        finally:
+            stats.in_flight -= 1
+            done = Done(
+                kind=exchange.kind,
+                method=request.method if request.method in _METHODS else "other",
+                status=status,
+                seconds=time.perf_counter() - began,
+                received=request.body.received,
+                sent=sent,
+            )
+            stats.count(done)
+            accesslog.write(request, done, user=exchange.user)
+
+    async def _respond(self, request: Request, exchange: _Exchange) -> Response:
+        try:
+            return await self._handle(request, exchange)
+        except Unauthorized as error:
+            return errors.respond(error).with_headers(*self._deps.gate.challenge())
+        except RegistryError as error:
+            return errors.respond(error)
+        except Exception:
+            _logger.exception("a request failed by a fault of the registry")
+            return errors.respond_unexpected()
+
+    async def _handle(self, request: Request, exchange: _Exchange) -> Response:
+        if request.query is None:
+            raise BadRequest(f"more than {MOST_PARAMETERS} query parameters")
+        path = router.parse(request.method, request.path)
+        exchange.kind = _KINDS[type(path)]
+        if isinstance(path, router.Probe):
+            return await probes.handle(self._deps, path)
+        caller = await self._deps.gate.identify(request)
+        exchange.user = caller.user
+        authorise(caller, request.method, path)
+        return await self._dispatch(request, caller, path)
+
+    async def _dispatch(self, request: Request, caller: Caller, path: router.Path) -> Response:  # noqa: PLR0911 - one line a path
+        deps = self._deps
+        match path:
+            case router.BlobPath():
+                return await blobs.handle(deps, request, caller, path)
+            case router.UploadsPath():
+                return await uploads.begin(deps, request, caller, path)
+            case router.UploadPath():
+                return await uploads.go_on(deps, request, caller, path)
+            case router.ManifestPath():
+                return await manifests.handle(deps, request, caller, path)
+            case router.TagsPath():
+                return await listings.tags(deps, request, path)
+            case router.ReferrersPath():
+                return await listings.referrers(deps, request, path)
+            case router.Catalog():
+                return await listings.catalog(deps, request, caller)
+            case router.AdminPath():
+                return await admin.handle(deps, request, path)
+            case _:
+                return to_json({})
+
+    async def _finalise(self, request: Request, response: Response) -> Response:
+        """Add the headers of every answer; end the connection if its body was not read."""
+        response = response.with_headers(*(_V2 if request.path.startswith("/v2") else _COMMON))
+        body, declared = request.body, request.headers.get("content-length", "")
+        is_small = declared.isdigit() and int(declared) <= _SMALL_BODY
+        if not body.is_finished and is_small and "expect" not in request.headers:
+            await body.linger()
+        if not body.is_finished:
+            response = response.with_headers(("Connection", "close"))
+        return response

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finished blobs (distribution-spec end-2, end-10)."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from cais_registry.http import ranges
+from cais_registry.http.deps import Deps
+from cais_registry.http.gate import Caller
+from cais_registry.http.requests import Request
+from cais_registry.http.responses import FileBody, Headers, Response
+from cais_registry.http.router import BlobPath
+from cais_registry.model.digest import Digest
+from cais_registry.services.access import Action
+from cais_registry.services.blobs import OpenBlob
+
+IMMUTABLE: Final = "private, max-age=31536000, immutable"
+"""What a digest names never changes."""
+
+
+async def handle(deps: Deps, request: Request, caller: Caller, path: BlobPath) -> Response:
+    """Answer HEAD, GET and DELETE of a blob."""
+    match request.method:
+        case "HEAD":
+            promise = caller.may(Action.PUSH, path.repo)
+            info = await deps.core.blobs.stat(path.repo, path.digest, promise=promise)
+            headers = (*_headers(path.digest), ("Content-Length", str(info.size)))
+            return Response(headers=headers)
+        case "GET":
+            return await _get(deps, request, path)
+        case _:
+            await deps.core.blobs.delete(path.repo, path.digest)
+            return Response(status=202)
+
+
+async def _get(deps: Deps, request: Request, path: BlobPath) -> Response:
+    blob = await deps.core.blobs.open(path.repo, path.digest)
+    try:
+        response = _select(request, blob)
+    except BaseException:
+        os.close(blob.fd)
+        raise
+    if not isinstance(response.body, FileBody):
+        os.close(blob.fd)
+    return response
+
+
+def _select(request: Request, blob: OpenBlob) -> Response:
+    etag = f'"{blob.digest}"'
+    if ranges.is_unchanged(request.headers, etag):
+        return Response(status=304, headers=_headers(blob.digest))
+    part = ranges.wanted(request.headers, size=blob.size, etag=etag)
+    start, length = part or (0, blob.size)
+    body = FileBody(fd=blob.fd, start=start, length=length, is_whole=part is None)
+    if part is None:
+        return Response(headers=_headers(blob.digest), body=body)
+    span = ("Content-Range", f"bytes {start}-{start + length - 1}/{blob.size}")
+    return Response(status=206, headers=(*_headers(blob.digest), span), body=body)
+
+
+def _headers(digest: Digest) -> Headers:
+    return (
+        ("Content-Type", "application/octet-stream"),
+        ("Docker-Content-Digest", str(digest)),
+        ("ETag", f'"{digest}"'),
+        ("Accept-Ranges", "bytes"),
+        ("Cache-Control", IMMUTABLE),
+    )

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from cais_registry.http.gate import Gate
+from cais_registry.http.stats import Stats
+from cais_registry.services.core import Core
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedFiles:
+    """What the server has loaded.
+
+    Attributes:
+        files: SHA-256 of the loaded content by path as configured.
+        error: Why the newest content was not taken, None when it was.
+    """
+
+    files: Mapping[str, str]
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deps:
+    """What handlers work with, built once per worker.
+
+    Attributes:
+        core: The services.
+        gate: Users and rules.
+        stats: Counts for `/metrics`.
+        loaded: Tells which files are loaded at this moment.
+        manifest_bytes: Largest manifest that is read.
+        tags_per_push: Most `tag` parameters in one push.
+    """
+
+    core: Core
+    gate: Gate
+    stats: Stats
+    loaded: Callable[[], LoadedFiles]
+    manifest_bytes: int
+    tags_per_push: int

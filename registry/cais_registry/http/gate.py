@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one place where requests are authenticated and authorised."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from cais_registry.http import router
+from cais_registry.http.credentials import Verifier
+from cais_registry.http.requests import Request
+from cais_registry.model.errors import Denied, Unauthorized
+from cais_registry.model.names import RepoName
+from cais_registry.services.access import Action, Permissions
+
+_MOST_HEADER: Final = 2048
+_NEEDED: Final = {
+    "GET": Action.PULL,
+    "HEAD": Action.PULL,
+    "PUT": Action.PUSH,
+    "DELETE": Action.DELETE,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who sent a request.
+
+    Attributes:
+        user: A verified name, None for someone anonymous.
+        permissions: The rules at the moment the request came in.
+    """
+
+    user: str | None
+    permissions: Permissions
+
+    def may(self, action: Action, repo: RepoName | None = None) -> bool:
+        """Tell whether the caller may do something."""
+        return self.permissions.allows(self.user, action, repo)
+
+    def readable(self) -> Callable[[RepoName], bool]:
+        """A function that says whether the caller may pull from a repository."""
+        return lambda repo: self.may(Action.PULL, repo)
+
+
+class Gate:
+    """Knows the users and the rules of this moment; both may be replaced at any time.
+
+    Attributes:
+        permissions: The rules.
+        realm: What is told to someone who should log in; None for an open registry.
+    """
+
+    def __init__(
+        self, permissions: Permissions, *, verifier: Verifier | None, realm: str | None
+    ) -> None:
+        self.permissions = permissions
+        self.realm = realm
+        self._verifier = verifier
+
+    async def identify(self, request: Request) -> Caller:
+        """Find out who sent a request.
+
+        Raises:
+            Unauthorized: If there are credentials, and they are wrong.
+            TooManyRequests: If too many passwords are being checked.
+        """
+        permissions = self.permissions
+        header = request.headers.get("authorization")
+        if self._verifier is None or header is None:
+            return Caller(user=None, permissions=permissions)
+        user, password = _basic(header)
+        if not await self._verifier.verify(user, password):
+            raise Unauthorized("user name or password is wrong")
+        return Caller(user=user, permissions=permissions)
+
+    def challenge(self) -> tuple[tuple[str, str], ...]:
+        """The headers of a 401 (RFC 7617)."""
+        return (("WWW-Authenticate", f'Basic realm="{self.realm}", charset="UTF-8"'),)
+
+
+def authorise(caller: Caller, method: str, path: router.Path) -> None:
+    """Let a request pass, or not.
+
+    The answer depends on names and rules only, never on what exists: a repository that one may
+    not read looks the same as one that does not exist.
+
+    Raises:
+        Unauthorized: If someone anonymous may not do it.
+        Denied: If the user may not do it.
+    """
+    if caller.permissions.is_open or _is_allowed(caller, method, path):
+        return
+    if caller.user is None:
+        raise Unauthorized("log in first: this needs a user name and a password")
+    raise Denied(f"user {caller.user!r} may not do this; ask who runs the registry for a rule")
+
+
+def _is_allowed(caller: Caller, method: str, path: router.Path) -> bool:
+    match path:
+        case router.Probe():
+            return True
+        case router.Ping() | router.Catalog():
+            # clients learn here that they should log in; the catalog shows what may be pulled
+            return caller.user is not None
+        case router.AdminPath(noun=noun):
+            return caller.may(Action.GC if noun == "gc" else Action.USAGE)
+        case router.UploadsPath(repo=repo) | router.UploadPath(repo=repo):
+            return caller.may(Action.PUSH, repo)
+        case _:
+            return caller.may(_NEEDED[method], path.repo)
+
+
+def _basic(header: str) -> tuple[str, str]:
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic" or len(header) > _MOST_HEADER:
+        raise Unauthorized("only Basic authentication is taken here: user name and password")
+    try:
+        decoded = base64.b64decode(encoded.strip(), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError, ValueError) as error:
+        raise Unauthorized("the Authorization header is not Basic credentials") from error
+    user, _, password = decoded.partition(":")
+    return user, password

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+from urllib.parse import parse_qsl
+
+from cais_registry.http.errors import BadRequest, RequestTimeout
+from cais_registry.model.errors import ManifestTooLarge, SizeInvalid
+
+Scope: TypeAlias = Mapping[str, Any]
+Message: TypeAlias = Mapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
+
+IDLE_SECONDS: Final = 60.0
+"""A client that sends nothing for so long in the middle of a body has gone."""
+
+MOST_PARAMETERS: Final = 256
+_LINGER_BYTES: Final = 32 * 1024 * 1024
+_LINGER_SECONDS: Final = 5.0
+
+
+class Body:
+    """The body of a request, read once, piece by piece, as fast as it is asked for.
+
+    Attributes:
+        received: Bytes so far.
+        is_finished: True when nothing more will come.
+    """
+
+    def __init__(self, receive: Receive, *, is_empty: bool) -> None:
+        self._receive = receive
+        self.received = 0
+        self.is_finished = is_empty
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield pieces.
+
+        Raises:
+            SizeInvalid: If the client goes away before the end.
+            RequestTimeout: If it stops sending.
+        """
+        while not self.is_finished:
+            piece = await self._next()
+            if piece:
+                yield piece
+
+    async def read(self, *, limit: int) -> bytes:
+        """Read all of it into memory.
+
+        Args:
+            limit: Most bytes; reading stops as soon as there are more.
+
+        Raises:
+            ManifestTooLarge: If there are more bytes.
+            SizeInvalid: If the client goes away before the end.
+            RequestTimeout: If it stops sending.
+        """
+        pieces = []
+        async for piece in self:
+            if self.received > limit:
+                raise ManifestTooLarge(f"the body is larger than the {limit} bytes that are taken")
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    async def linger(self) -> None:
+        """Throw away what still comes, within bounds, so that the client reads the answer.
+
+        A connection that is closed while bytes are on their way is reset, and a reset can
+        overtake an answer (RFC 9112, 9.6).
+        """
+        end = self.received + _LINGER_BYTES
+        try:
+            async with asyncio.timeout(_LINGER_SECONDS):
+                while not self.is_finished and self.received < end:
+                    await self._next()
+        except (TimeoutError, SizeInvalid, RequestTimeout):
+            return
+
+    async def _next(self) -> bytes:
+        try:
+            async with asyncio.timeout(IDLE_SECONDS):
+                message = await self._receive()
+        except TimeoutError as error:
+            raise RequestTimeout(
+                "nothing was received for a minute; send the rest again"
+            ) from error
+        if message["type"] != "http.request":
+            self.is_finished = True
+            raise SizeInvalid("the connection ended before the body did")
+        piece: bytes = message.get("body", b"")
+        self.received += len(piece)
+        self.is_finished = not message.get("more_body", False)
+        return piece
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A request as it came in.
+
+    Attributes:
+        method: In capitals.
+        path: As it was sent, percent-encoded.
+        query: Parameters, decoded, in order; None when there are too many of them.
+        headers: By lower-case name; a header that came several times is joined by commas.
+        body: What is sent with it.
+        client: Address of the other side, for the log.
+    """
+
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...] | None
+    headers: Mapping[str, str]
+    body: Body = field(repr=False)
+    client: str
+
+    def parameter(self, name: str) -> str | None:
+        """The first value of a query parameter."""
+        return next((value for key, value in self.query or () if key == name), None)
+
+    def parameters(self, name: str) -> list[str]:
+        """All values of a query parameter."""
+        return [value for key, value in self.query or () if key == name]
+
+    @property
+    def content_length(self) -> int | None:
+        """Bytes of the body as declared, None when they are not (chunked transfer)."""
+        text = self.headers.get("content-length")
+        if text is None:
+            return None
+        if not text.isascii() or not text.isdigit():
+            raise BadRequest(f"Content-Length {text[:40]!r} is not a number")
+        return int(text)
+
+
+def read(scope: Scope, receive: Receive) -> Request:
+    """Take a request over from the HTTP server (ASGI 3)."""
+    headers = _headers(scope["headers"])
+    is_empty = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
+    return Request(
+        method=scope["method"],
+        path=(scope.get("raw_path") or scope["path"].encode()).decode("latin-1"),
+        query=_query(scope["query_string"]),
+        headers=headers,
+        body=Body(receive, is_empty=is_empty),
+        client=(scope.get("client") or ("",))[0],
+    )
+
+
+def _query(text: bytes) -> tuple[tuple[str, str], ...] | None:
+    if not text:
+        return ()
+    try:
+        return tuple(
+            parse_qsl(
+                text.decode("latin-1"), keep_blank_values=True, max_num_fields=MOST_PARAMETERS
+            )
+        )
+    except ValueError:
+        return None
+
+
+def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in pairs:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers

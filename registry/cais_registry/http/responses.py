@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+Headers: TypeAlias = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileBody:
+    """Bytes of an open file.
+
+    Attributes:
+        fd: The descriptor; whoever sends the response closes it.
+        start: First byte.
+        length: How many bytes.
+        is_whole: True when that is all of the file.
+    """
+
+    fd: int
+    start: int
+    length: int
+    is_whole: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """An answer.
+
+    Attributes:
+        status: HTTP status code.
+        headers: Without `Content-Length`, which is added unless it is there.
+        body: What is sent; a HEAD request gets the headers only.
+    """
+
+    status: int = 200
+    headers: Headers = ()
+    body: bytes | FileBody = field(default=b"", repr=False)
+
+    @property
+    def length(self) -> int:
+        """Bytes of the body."""
+        return self.body.length if isinstance(self.body, FileBody) else len(self.body)
+
+    def with_headers(self, *headers: tuple[str, str]) -> Response:
+        """The same with more headers."""
+        return replace(self, headers=(*self.headers, *headers))
+
+
+def to_json(content: Any, *, status: int = 200, headers: Headers = ()) -> Response:  # noqa: ANN401 - any JSON
+    """Answer with JSON, and a `Content-Type` unless `headers` has one."""
+    given = {name.lower() for name, _ in headers}
+    kind: Headers = () if "content-type" in given else (("Content-Type", "application/json"),)
+    body = json.dumps(content, separators=(",", ":")).encode()
+    return Response(status=status, headers=(*kind, *headers), body=body)

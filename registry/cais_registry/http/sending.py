@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes responses out: whole files by name, parts of files in pieces."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any, Final
+
+from cais_registry.http.requests import Receive, Scope, Send
+from cais_registry.http.responses import FileBody, Response
+
+_PIECE: Final = 256 * 1024
+_WITHOUT_LENGTH: Final = (204, 304)  # RFC 9110, 8.6
+
+
+async def send_response(scope: Scope, receive: Receive, send: Send, response: Response) -> int:
+    """Send an answer; an open file in it is closed in any case.
+
+    Args:
+        scope: The request's; tells the method and what the HTTP server can do.
+        receive: Tells when the client goes away.
+        send: Takes the messages.
+        response: The answer.
+
+    Returns:
+        Bytes of the body that were handed over.
+    """
+    body = response.body
+    try:
+        await send(_start(response))
+        if scope["method"] == "HEAD" or not isinstance(body, FileBody) or not body.length:
+            content = b"" if isinstance(body, FileBody) or scope["method"] == "HEAD" else body
+            await send({"type": "http.response.body", "body": content})
+            return len(content)
+        if body.is_whole and "http.response.pathsend" in (scope.get("extensions") or {}):
+            return await _send_file(receive, send, body)
+        return await _send_pieces(receive, send, body)
+    finally:
+        if isinstance(body, FileBody):
+            os.close(body.fd)
+
+
+def _start(response: Response) -> dict[str, Any]:
+    headers = [
+        (name.lower().encode("latin-1"), value.encode("latin-1"))
+        for name, value in response.headers
+    ]
+    has_length = any(name == b"content-length" for name, _ in headers)
+    if not has_length and response.status not in _WITHOUT_LENGTH:
+        headers.append((b"content-length", str(response.length).encode()))
+    return {"type": "http.response.start", "status": response.status, "headers": headers}
+
+
+async def _send_file(receive: Receive, send: Send, body: FileBody) -> int:
+    """Let the HTTP server read the file by itself, by the name of our open descriptor.
+
+    Not by the file's own name: garbage collection may remove that at any time. The server opens
+    the name after `send` has returned; it has done so when it tells the end of the exchange.
+    """
+    await send({"type": "http.response.pathsend", "path": f"/proc/self/fd/{body.fd}"})
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    return body.length
+
+
+async def _send_pieces(receive: Receive, send: Send, body: FileBody) -> int:
+    loop = asyncio.get_running_loop()
+    gone = asyncio.ensure_future(_wait_for_disconnect(receive))
+    position, end = body.start, body.start + body.length
+    try:
+        while position < end and not gone.done():
+            size = min(_PIECE, end - position)
+            piece = await loop.run_in_executor(None, os.pread, body.fd, size, position)
+            if not piece:
+                raise OSError(f"a blob ends at byte {position} instead of {end}")
+            position += len(piece)
+            more = position < end
+            await send({"type": "http.response.body", "body": piece, "more_body": more})
+    finally:
+        gone.cancel()
+    return position - body.start
+
+
+async def _wait_for_disconnect(receive: Receive) -> None:
+    """Clients ask for "all from byte N" and hang up early; reading on would be for nobody."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

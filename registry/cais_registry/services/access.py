@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may do what in which repository: deny by default, then the union of matching rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from cais_registry.config.document import Access
+from cais_registry.model.names import RepoName
+
+ANYONE_LOGGED_IN: Final = "*"
+
+
+class Action(StrEnum):
+    """What can be allowed. `ADMIN` is the whole admin API, and gives `GC` and `USAGE` with it."""
+
+    PULL = "pull"
+    PUSH = "push"
+    DELETE = "delete"
+    ADMIN = "admin"
+    GC = "gc"
+    USAGE = "usage"
+
+
+_IMPLIED: Final = {Action.ADMIN: frozenset({Action.ADMIN, Action.GC, Action.USAGE})}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rule:
+    users: frozenset[str]
+    globs: tuple[tuple[str, ...], ...]
+    actions: frozenset[Action]
+
+    def names(self, user: str) -> bool:
+        return user in self.users or ANYONE_LOGGED_IN in self.users
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permissions:
+    """Compiled rules; ask `allows`.
+
+    Attributes:
+        is_open: True when there are no users at all: everyone may do everything.
+        anonymous: What may be done in any repository without logging in.
+        rules: The rest.
+    """
+
+    is_open: bool
+    anonymous: frozenset[Action] = frozenset()
+    rules: tuple[_Rule, ...] = ()
+
+    def allows(self, user: str | None, action: Action, repo: RepoName | None = None) -> bool:
+        """Tell whether a user may do something.
+
+        Args:
+            user: A name that has been verified, None for someone anonymous.
+            action: What is asked for.
+            repo: Where; None for what concerns no repository (the admin API).
+        """
+        if self.is_open or action in self.anonymous:
+            return True
+        if user is None:
+            return False
+        return any(
+            action in rule.actions and rule.names(user) and _covers(rule, repo)
+            for rule in self.rules
+        )
+
+
+OPEN: Final = Permissions(is_open=True)
+
+
+def compile_rules(access: Access) -> Permissions:
+    """Prepare the rules of a configuration for asking."""
+    return Permissions(
+        is_open=False,
+        anonymous=frozenset(Action(action) for action in access.anonymous),
+        rules=tuple(
+            _Rule(
+                users=frozenset(rule.users),
+                globs=tuple(tuple(glob.split("/")) for glob in rule.repositories),
+                actions=_expand(frozenset(Action(action) for action in rule.actions)),
+            )
+            for rule in access.rules
+        ),
+    )
+
+
+def matches(glob: str, name: str) -> bool:
+    """Tell whether a glob covers a whole name.
+
+    `*` stands for any text within one segment, `**` for any number of whole segments (none too).
+    The cost is at most glob length times name length, whatever the glob is.
+    """
+    return _match_path(tuple(glob.split("/")), name.split("/"))
+
+
+def _expand(actions: frozenset[Action]) -> frozenset[Action]:
+    return actions.union(*(_IMPLIED.get(action, frozenset()) for action in actions))
+
+
+def _covers(rule: _Rule, repo: RepoName | None) -> bool:
+    if repo is None:
+        return True
+    segments = repo.value.split("/")
+    return any(_match_path(glob, segments) for glob in rule.globs)
+
+
+def _match_path(glob: tuple[str, ...], segments: list[str]) -> bool:
+    # reached[i]: the part of the glob seen so far can cover the first i segments
+    reached = [True] + [False] * len(segments)
+    for part in glob:
+        if part == "**":
+            first = reached.index(True) if True in reached else len(reached)
+            reached = [i >= first for i in range(len(reached))]
+        else:
+            reached = [False] + [
+                reached[i] and _match_text(part, segment) for i, segment in enumerate(segments)
+            ]
+    return reached[-1]
+
+
+def _match_text(glob: str, text: str) -> bool:
+    reached = [True] + [False] * len(text)
+    for symbol in glob:
+        if symbol == "*":
+            first = reached.index(True) if True in reached else len(reached)
+            reached = [i >= first for i in range(len(reached))]
+        else:
+            reached = [False] + [reached[i] and symbol == letter for i, letter in enumerate(text)]
+    return reached[-1]
