@@ -7,12 +7,15 @@ be older than the CRD's rules, and because the CRD does not see other objects.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
 
 from cais_operator import names
 from cais_operator.credentials import LONGEST_PASSWORD, password_in
 from cais_operator.errors import Problem
 from cais_operator.observed import Live, Observed, requested
 from cais_operator.resource import Registry, Volume
+
+_SHORTEST = timedelta(hours=1)  # of a certificate's validity
 
 
 def problems(registry: Registry, observed: Observed) -> tuple[Problem, ...]:
@@ -147,6 +150,9 @@ def _times(registry: Registry, observed: Observed) -> Iterator[Problem]:
         rule = f"must be less than the validity, {issued.validity}"
         field = "spec.tls.issued.renewBefore"
         yield Problem(field=field, value=str(issued.renew_before), rule=rule)
+    if issued.validity.delta < _SHORTEST:
+        field = "spec.tls.issued.validity"
+        yield Problem(field=field, value=str(issued.validity), rule="must be at least 1h")
 
 
 def _pod(registry: Registry, observed: Observed) -> Iterator[Problem]:

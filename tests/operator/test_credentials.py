@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+from typing import Any
+
+import pytest
+
+from cais_operator.credentials import UserEntry, known_users, password_in
+from cais_operator.desired import users_secret
+from operator_builders import SETTINGS, registry, secret
+
+ENTRIES = (
+    UserEntry(name="admin", hash="$2b$10$abc", fingerprint="11"),
+    UserEntry(name="ci", hash="$2b$10$def", fingerprint="22"),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "password"),
+    [
+        ("secret", "secret"),
+        ("secret\n", "secret"),
+        ("secret\r\n", "secret"),
+        ("se cret:", "se cret:"),
+        ("päss", "päss"),
+        ("x" * 72, "x" * 72),
+        ("x" * 73, None),
+        ("ä" * 37, None),  # 74 bytes
+        ("", None),
+        ("\n", None),
+        ("a\nb", None),
+        ("a\x00b", None),
+    ],
+)
+def test_a_password_is_taken_only_when_a_client_can_send_it_whole(
+    text: str, password: str | None
+) -> None:
+    assert password_in(secret(password=text)) == password
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [None, {}, {"data": None}, {"data": {"password": "%"}}, {"data": {"password": "/w=="}}],
+)
+def test_a_secret_without_a_password_gives_none(broken: dict[str, Any] | None) -> None:
+    assert password_in(broken) is None
+
+
+def test_the_key_of_the_password_can_be_chosen() -> None:
+    assert password_in(secret(token="t"), "token") == "t"
+
+
+def test_users_are_read_back_as_they_were_written() -> None:
+    written = users_secret(registry(), SETTINGS, ENTRIES)
+    assert known_users(written) == {entry.name: entry for entry in ENTRIES}
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        None,
+        {},
+        secret(htpasswd="ci:hash\n"),
+        secret(htpasswd="ci:hash\n", fingerprints="no json"),
+        secret(htpasswd="ci:hash\n", fingerprints="[1]"),
+        secret(htpasswd="ci:hash\n", fingerprints='{"ci": 1}'),
+        secret(htpasswd="no colon", fingerprints='{"ci": "a"}'),
+    ],
+)
+def test_what_cannot_be_read_is_left_out(broken: dict[str, Any] | None) -> None:
+    assert known_users(broken) == {}
