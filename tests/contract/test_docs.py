@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the documents say, against what there is."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+
+from cais_operator import __main__ as operator_command
+from cais_operator.resource import parse
+from cais_registry.config import document
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
+LINK = re.compile(r"\]\(([^)#:\s]*)(?:#([^)\s]+))?\)")
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def anchors(text: str) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def blocks(language: str) -> Iterator[tuple[str, str]]:
+    for path in DOCUMENTS:
+        for found, text in FENCE.findall(path.read_text()):
+            if found == language:
+                yield named(path), text
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=named)
+def test_links_lead_somewhere(path: Path) -> None:
+    for target, anchor in LINK.findall(path.read_text()):
+        where = path.parent / target if target else path
+        assert where.exists(), f"{named(path)}: {target}"
+        if anchor:
+            assert anchor in anchors(where.read_text()), f"{named(path)}: {target}#{anchor}"
+
+
+def test_make_targets_of_the_documents_exist() -> None:
+    makefiles = [ROOT / "Makefile", *(ROOT / "hack").glob("*.mk")]
+    rules = "\n".join(path.read_text() for path in makefiles)
+    targets = set(re.findall(r"^([a-z0-9-]+):", rules, re.MULTILINE))
+    said = {
+        (named(path), target)
+        for path in DOCUMENTS
+        for target in re.findall(r"(?:^|`)make ([a-z0-9-]+)", path.read_text(), re.MULTILINE)
+    }
+    assert len(said) > 5
+    assert not {(path, target) for path, target in said if target not in targets}
+
+
+def registries(value: Any) -> Iterator[dict[str, Any]]:
+    """Yield the specs of Registries in a YAML document: whole objects, or `spec` alone."""
+    if isinstance(value, dict) and (value.get("kind") == "Registry" or set(value) == {"spec"}):
+        spec = value.get("spec") or {}
+        if "containers" not in spec:
+            yield spec
+
+
+def test_registries_of_documents_and_samples_are_understood() -> None:
+    samples = (ROOT / "manifests" / "samples").glob("*.yaml")
+    texts = [*blocks("yaml"), *((named(sample), sample.read_text()) for sample in samples)]
+    checked = 0
+    for where, text in texts:
+        for value in yaml.safe_load_all(text):
+            for spec in registries(value):
+                body = {"metadata": {"name": where, "namespace": "docs"}, "spec": spec}
+                parse(body)
+                checked += 1
+    assert checked >= 6
+
+
+def test_every_key_of_the_example_configuration_is_known_and_every_block_is_shown() -> None:
+    (text,) = (text for where, text in blocks("yaml") if where == "docs/configuration.md")
+    parsed = document.parse(text)
+    assert parsed.data == "/data"
+    assert set(yaml.safe_load(text)) == {
+        field.encode_name for field in msgspec.structs.fields(document.Document)
+    }
+
+
+@pytest.mark.parametrize(
+    "struct", [document.TlsFiles, document.AuthFiles, document.Times, document.LimitValues]
+)
+def test_every_setting_of_the_server_is_documented(struct: type) -> None:
+    for field in msgspec.structs.fields(struct):
+        assert field.encode_name in CONFIGURATION
+
+
+def test_every_flag_and_variable_of_the_operator_is_documented() -> None:
+    for option in operator_command._OPTIONS:
+        flag = "namespace" if option == "namespaces" else option.replace("_", "-")
+        assert f"`--{flag}`" in CONFIGURATION
+        variable = operator_command._variable(option)
+        assert variable is None or f"`{variable}`" in CONFIGURATION
+
+
+def test_values_that_the_documents_set_are_values_of_the_chart() -> None:
+    schema = json.loads((ROOT / "charts" / "cais" / "values.schema.json").read_text())
+    for path in DOCUMENTS:
+        for name in re.findall(r"--set ([a-zA-Z.]+)=", path.read_text()):
+            node = schema
+            for part in name.split("."):
+                assert part in node["properties"], f"{named(path)}: --set {name}"
+                node = node["properties"][part]
+
+
+PRIVATE = re.compile(
+    r"/work\b|/root\b|/tmp/cais|pypi\.org|proxy\.golang|deb\.debian\.org|CONTRACTS"
+)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=named)
+def test_documents_name_no_machine_and_no_package_host(path: Path) -> None:
+    assert not PRIVATE.findall(path.read_text())
