@@ -153,7 +153,10 @@ def down(where: Places) -> None:
     kind = current(where)
     if kind.own_engine:
         if engine.answers(where):
-            kind.delete()
+            try:
+                kind.delete()
+            except ClusterError as failed:  # ends with the engine; `up` removes what it had stored
+                say(f"kind could not remove it, so its engine is ended: {failed}")
     elif _remembered(where) == "machine":
         kind.delete()
     engine.stop(where)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kubernetes quantities of storage."""
 
+import math
 import re
 from decimal import Decimal
 
@@ -19,7 +20,7 @@ def to_bytes(text: str) -> int:
     if not found:
         raise ValueError(f"{text!r} is not a quantity such as 10Gi")
     number, unit = Decimal(found[1]), found[2] or ""
-    return -int(-(number * _factor(unit)) // 1)
+    return math.ceil(number * _factor(unit))
 
 
 def _factor(unit: str) -> Decimal:
