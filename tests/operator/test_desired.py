@@ -1,0 +1,368 @@
+# SPDX-License-Identifier: Apache-2.0
+import base64
+import hashlib
+import json
+from typing import Any
+
+import pytest
+
+from cais_operator import desired, names
+from cais_operator.certificates import Authority, Leaf
+from cais_operator.credentials import UserEntry
+from cais_operator.render import Manifest
+from cais_operator.resource import User
+from cais_operator.settings import Settings
+from operator_builders import HOSTS, SETTINGS, decoded, registry, with_users, with_volume
+
+CA = Authority(certificate="CA", key="CA-KEY", bundle="CA\nOLD-CA\n")
+LEAF = Leaf(certificate="LEAF", key="LEAF-KEY")
+RULE = {"users": ["ci"], "repositories": ["apps/**"], "actions": ["pull", "push"]}
+
+
+def _pod(spec: dict[str, Any] | None = None, settings: Settings = SETTINGS) -> dict[str, Any]:
+    found: dict[str, Any] = desired.deployment(registry(spec), settings)["spec"]["template"]
+    return found
+
+
+def _container(spec: dict[str, Any] | None = None) -> dict[str, Any]:
+    found: dict[str, Any] = _pod(spec)["spec"]["containers"][0]
+    return found
+
+
+def _job(spec: dict[str, Any] | None = None) -> dict[str, Any]:
+    found: dict[str, Any] = desired.cron_job(registry(spec), SETTINGS)["spec"]
+    return found
+
+
+def _config(spec: dict[str, Any] | None = None) -> dict[str, Any]:
+    text = desired.config_map(registry(spec), SETTINGS)["data"]["server.yaml"]
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def _claim(live: Manifest | None = None, **volume: Any) -> Manifest:
+    found = desired.claim(registry(with_volume(**volume)), SETTINGS, live)
+    assert found is not None
+    return found
+
+
+def test_everything_but_a_retained_claim_is_owned() -> None:
+    team = registry()
+    owned = [
+        desired.service(team, SETTINGS),
+        desired.deployment(team, SETTINGS),
+        desired.admin_secret(team, SETTINGS, "pw"),
+        _claim(onDelete="Delete"),
+    ]
+    for manifest in owned:
+        assert manifest["metadata"]["ownerReferences"] == [
+            {
+                "apiVersion": "cais.dev/v1alpha1",
+                "kind": "Registry",
+                "name": "team",
+                "uid": "uid-of-team",
+                "controller": True,
+            }
+        ]
+    assert "ownerReferences" not in _claim()["metadata"]
+    assert _claim()["metadata"]["annotations"] == {"cais.dev/registry": "team"}
+
+
+@pytest.mark.parametrize(
+    ("live", "asked", "size"),
+    [
+        (None, "10Gi", "10Gi"),
+        (None, "1024Mi", "1Gi"),
+        ("20Gi", "10Gi", "20Gi"),  # 10Gi is the default: it never shrinks what is there
+        ("5Gi", "10Gi", "10Gi"),
+        ("20Gi", "30Gi", "30Gi"),
+    ],
+)
+def test_a_claim_grows_and_a_default_never_shrinks_it(
+    live: str | None, asked: str, size: str
+) -> None:
+    before = None if live is None else _claim(size=live)
+    assert _claim(before, size=asked)["spec"]["resources"]["requests"]["storage"] == size
+
+
+def test_the_storage_class_is_left_to_the_cluster_unless_asked_for() -> None:
+    assert "storageClassName" not in _claim()["spec"]
+    assert _claim(storageClassName="fast")["spec"]["storageClassName"] == "fast"
+
+
+def test_an_existing_claim_is_mounted_and_not_made() -> None:
+    spec = with_volume(existingClaim="old")
+    assert desired.claim(registry(spec), SETTINGS, None) is None
+    assert _pod(spec)["spec"]["volumes"][0]["persistentVolumeClaim"] == {"claimName": "old"}
+
+
+def test_a_lost_service_asks_for_its_old_address() -> None:
+    known = registry(status={"clusterIP": "10.96.7.7"})
+    assert desired.service(known, SETTINGS)["spec"]["clusterIP"] == "10.96.7.7"
+    anew = desired.service(known, SETTINGS, keep_address=False)
+    assert "clusterIP" not in anew["spec"]
+    assert "clusterIP" not in desired.service(registry(), SETTINGS)["spec"]
+
+
+def test_a_node_port_is_asked_for_only_with_its_type() -> None:
+    spec = {"expose": {"type": "NodePort", "nodePort": 30500}}
+    service = desired.service(registry(spec), SETTINGS)["spec"]
+    assert (service["type"], service["ports"][0]["nodePort"]) == ("NodePort", 30500)
+    assert "nodePort" not in desired.service(registry(), SETTINGS)["spec"]["ports"][0]
+
+
+def test_the_configuration_denies_by_default() -> None:
+    assert _config()["access"] == {
+        "anonymous": [],
+        "rules": [
+            {
+                "users": ["admin"],
+                "repositories": ["**"],
+                "actions": ["pull", "push", "delete", "admin"],
+            },
+            {"users": ["pull"], "repositories": ["**"], "actions": ["pull"]},
+            {"users": ["cais-gc"], "repositories": [], "actions": ["gc", "usage"]},
+        ],
+    }
+
+
+def test_the_configuration_carries_rules_and_times() -> None:
+    spec = with_users({"name": "ci"}, rules=(RULE,))
+    spec["access"]["anonymous"] = ["pull"]
+    spec["garbageCollection"] = {"pushLease": "60m", "undeleteWindow": "0s"}
+    found = _config(spec)
+    assert found["access"]["anonymous"] == ["pull"]
+    assert found["access"]["rules"][3] == RULE
+    assert found["garbageCollection"] == {"pushLease": "1h", "undeleteWindow": "0s"}
+
+
+def test_what_the_server_reloads_by_itself_restarts_no_pod() -> None:
+    changed = with_users({"name": "ci"}, rules=(RULE,)) | {
+        "tls": {"issued": {"validity": "48h", "renewBefore": "1h"}},
+        "garbageCollection": {"undeleteWindow": "0s", "schedule": "@daily"},
+        "expose": {"type": "NodePort", "hostnames": ["registry.example.com"]},
+    }
+    assert _pod(changed) == _pod()
+
+
+@pytest.mark.parametrize("pod", [_pod(), _job()["jobTemplate"]["spec"]["template"]])
+def test_pods_meet_the_restricted_profile_and_have_no_token(pod: dict[str, Any]) -> None:
+    spec = pod["spec"]
+    container = spec["containers"][0]
+    assert spec["automountServiceAccountToken"] is False
+    assert spec["securityContext"] == {
+        "runAsNonRoot": True,
+        "runAsUser": 65532,
+        "runAsGroup": 65532,
+        "fsGroup": 65532,
+        "fsGroupChangePolicy": "OnRootMismatch",
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert "env" not in container
+    assert not any("hostPath" in volume for volume in spec["volumes"])
+
+
+def test_no_secret_is_an_argument() -> None:
+    assert _container()["args"] == ["serve", "--config", "/etc/cais/config/server.yaml"]
+    job = _job()["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
+    assert job["args"] == [
+        "gc",
+        "--wait",
+        "--server",
+        "https://team.team-a.svc:5000",
+        "--ca-file",
+        "/etc/cais/ca/ca.crt",
+        "--credentials-file",
+        "/etc/cais/gc/credentials",
+        "--report-file",
+        "/dev/termination-log",
+    ]
+
+
+def test_live_files_are_mounted_as_folders_or_they_would_never_change() -> None:
+    for spec in (_pod()["spec"], _job()["jobTemplate"]["spec"]["template"]["spec"]):
+        for mount in spec["containers"][0]["volumeMounts"]:
+            assert "subPath" not in mount
+
+
+def test_only_htpasswd_and_credentials_are_mounted_from_their_secrets() -> None:
+    volumes = {one["name"]: one for one in _pod()["spec"]["volumes"]}
+    assert [item["key"] for item in volumes["users"]["secret"]["items"]] == ["htpasswd"]
+    job = _job()["jobTemplate"]["spec"]["template"]["spec"]["volumes"]
+    assert [item["key"] for item in job[1]["secret"]["items"]] == ["credentials"]
+
+
+def test_one_server_at_a_time_holds_the_volume() -> None:
+    spec = desired.deployment(registry(), SETTINGS)["spec"]
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+
+
+def test_selectors_never_hold_what_a_user_wrote() -> None:
+    team = registry({"pod": {"labels": {"team": "a", "app.kubernetes.io/instance": "evil"}}})
+    spec = desired.deployment(team, SETTINGS)["spec"]
+    assert spec["selector"]["matchLabels"] == names.selector(team, "registry")
+    assert spec["template"]["metadata"]["labels"]["team"] == "a"
+    assert spec["template"]["metadata"]["labels"]["app.kubernetes.io/instance"] == "team"
+
+
+def test_the_server_may_reach_nobody_and_garbage_collection_only_the_server() -> None:
+    server = desired.network_policy(registry(), SETTINGS)["spec"]
+    assert server["policyTypes"] == ["Ingress", "Egress"]
+    assert server["ingress"] == [{"ports": [{"port": 5000, "protocol": "TCP"}]}]
+    assert "egress" not in server
+    collection = desired.gc_network_policy(registry(), SETTINGS)["spec"]
+    assert collection["policyTypes"] == ["Ingress", "Egress"]
+    assert "ingress" not in collection
+    assert {port["port"] for port in collection["egress"][0]["ports"]} == {53, 5353}
+    assert collection["egress"][1]["to"] == [
+        {"podSelector": {"matchLabels": names.selector(registry(), "registry")}}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "requests", "limits"),
+    [
+        ({}, {"cpu": "50m", "memory": "64Mi"}, {"memory": "256Mi"}),
+        (
+            {"limits": {"memory": "32Mi"}},
+            {"cpu": "50m", "memory": "32Mi"},
+            {"memory": "32Mi"},
+        ),
+        (
+            {"requests": {"memory": "1024Mi"}},
+            {"cpu": "50m", "memory": "1Gi"},
+            {"memory": "1Gi"},
+        ),
+        (
+            {"requests": {"cpu": "0.5"}, "limits": {"cpu": 2, "ephemeral-storage": "1Gi"}},
+            {"cpu": "500m", "memory": "64Mi"},
+            {"memory": "256Mi", "cpu": "2", "ephemeral-storage": "1Gi"},
+        ),
+    ],
+)
+def test_default_resources_give_way_to_what_is_asked(
+    asked: dict[str, Any], requests: dict[str, str], limits: dict[str, str]
+) -> None:
+    found = _container({"pod": {"resources": asked}})["resources"]
+    assert found == {"requests": requests, "limits": limits}
+
+
+def test_what_the_spec_hands_on_is_put_in_normal_form() -> None:
+    affinity = {
+        "nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []},
+        "podAntiAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": [
+                {"topologyKey": "zone", "labelSelector": {"matchLabels": {}}, "namespaces": None}
+            ]
+        },
+    }
+    spec = {"pod": {"affinity": affinity, "tolerations": [{"key": "a", "value": ""}]}}
+    found = _pod(spec)["spec"]
+    assert found["tolerations"] == [{"key": "a"}]
+    assert found["affinity"] == {
+        "podAntiAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": [
+                {"topologyKey": "zone", "labelSelector": {}}
+            ]
+        }
+    }
+
+
+def test_nothing_empty_stands_for_what_was_not_asked() -> None:
+    spec = _pod()["spec"]
+    absent = ("nodeSelector", "tolerations", "affinity", "priorityClassName", "imagePullSecrets")
+    assert not set(absent) & set(spec)
+
+
+def test_pull_secrets_of_the_installation_reach_both_pods() -> None:
+    settings = Settings(image_pull_secrets=("hub",), registry_image="example.com/cais:1")
+    assert _pod(settings=settings)["spec"]["imagePullSecrets"] == [{"name": "hub"}]
+    job = desired.cron_job(registry(), settings)["spec"]["jobTemplate"]["spec"]["template"]
+    assert job["spec"]["imagePullSecrets"] == [{"name": "hub"}]
+    assert job["spec"]["containers"][0]["image"] == "example.com/cais:1"
+
+
+def test_the_schedule_is_the_specs_and_runs_never_overlap() -> None:
+    spec = {"garbageCollection": {"schedule": "@daily", "timeZone": "Asia/Tokyo", "suspend": True}}
+    found = _job(spec)
+    assert (found["schedule"], found["timeZone"], found["suspend"]) == (
+        "@daily",
+        "Asia/Tokyo",
+        True,
+    )
+    assert found["concurrencyPolicy"] == "Forbid"
+
+
+def test_the_pull_secret_names_every_address() -> None:
+    texts = decoded(desired.pull_secret(registry(), SETTINGS, "pw", HOSTS, None))
+    auths = json.loads(texts[".dockerconfigjson"])["auths"]
+    assert set(auths) == {
+        "team.team-a.svc:5000",
+        "registry.example.com:5000",
+        "10.96.7.7:5000",
+    }
+    for entry in auths.values():
+        assert base64.b64decode(entry["auth"]) == b"pull:pw"
+        assert (entry["username"], entry["password"]) == ("pull", "pw")
+    assert (texts["username"], texts["password"]) == ("pull", "pw")
+
+
+def test_generated_accounts_have_their_own_secrets() -> None:
+    team = registry()
+    assert decoded(desired.admin_secret(team, SETTINGS, "a")) == {
+        "username": "admin",
+        "password": "a",
+    }
+    assert decoded(desired.gc_secret(team, SETTINGS, "b")) == {
+        "username": "cais-gc",
+        "password": "b",
+        "credentials": "cais-gc:b",
+    }
+    made = desired.user_secret(team, SETTINGS, User(name="ci"), "c")
+    assert made["metadata"]["name"] == "team-user-ci"
+    assert decoded(made) == {"username": "ci", "password": "c"}
+
+
+def test_the_same_material_gives_the_same_secret() -> None:
+    entries = (UserEntry(name="ci", hash="h", fingerprint="f"),)
+    one = desired.users_secret(registry(), SETTINGS, entries)
+    assert one == desired.users_secret(registry(), SETTINGS, entries)
+    assert decoded(one) == {"htpasswd": "ci:h\n", "fingerprints": '{"ci": "f"}'}
+
+
+def test_certificates_come_with_the_bundle_that_proves_them() -> None:
+    team = registry()
+    assert decoded(desired.tls_secret(team, SETTINGS, LEAF, CA)) == {
+        "tls.crt": "LEAF",
+        "tls.key": "LEAF-KEY",
+        "ca.crt": "CA\nOLD-CA\n",
+    }
+    public = desired.ca_config_map(team, SETTINGS, CA)
+    assert public["data"] == {"ca.crt": "CA\nOLD-CA\n"}
+
+
+def test_the_authority_lives_in_the_system_namespace_and_belongs_to_no_registry() -> None:
+    made = desired.authority_secret(Settings(system_namespace="sys"), CA)
+    assert (made["metadata"]["namespace"], made["metadata"]["name"]) == ("sys", "cais-ca")
+    assert "ownerReferences" not in made["metadata"]
+
+
+def test_loaded_files_are_hashes_of_what_the_pod_mounts() -> None:
+    team = registry()
+    config = desired.config_map(team, SETTINGS)
+    users = desired.users_secret(team, SETTINGS, ())
+    found = desired.loaded_files(config, users, desired.tls_secret(team, SETTINGS, LEAF, CA))
+    assert found == {
+        "/etc/cais/config/server.yaml": hashlib.sha256(
+            config["data"]["server.yaml"].encode()
+        ).hexdigest(),
+        "/etc/cais/users/htpasswd": hashlib.sha256(b"").hexdigest(),
+        "/etc/cais/tls/tls.crt": hashlib.sha256(b"LEAF").hexdigest(),
+    }
+    mounted = {mount["mountPath"] for mount in _container()["volumeMounts"]}
+    assert {path.rsplit("/", 1)[0] for path in found} <= mounted
