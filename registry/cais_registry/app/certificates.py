@@ -26,7 +26,7 @@ def check(pair: Pair) -> None:
     """
     if _PKCS8 not in pair.key:
         raise ConfigError(
-            "the TLS key is not an unencrypted PKCS#8 key (BEGIN PRIVATE KEY); convert it: "
+            "tls.keyFile: not an unencrypted PKCS#8 key (BEGIN PRIVATE KEY); convert it: "
             "openssl pkcs8 -topk8 -nocrypt -in tls.key -out tls-pkcs8.key"
         )
     names = as_files(pair)
@@ -34,7 +34,7 @@ def check(pair: Pair) -> None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*(path(fd) for fd in names))
     except (ssl.SSLError, OSError) as error:
         reason = getattr(error, "reason", None) or error
-        raise ConfigError(f"the TLS certificate and key cannot be used: {reason}") from error
+        raise ConfigError(f"tls: certificate and key cannot be used together: {reason}") from error
     finally:
         for fd in names:
             os.close(fd)

@@ -48,16 +48,12 @@ class Files:
         """
         self._flags = flags
         self._errors: dict[str, str] = {}
-        self._config = None if config is None else Watched(config)
+        self._config = None if config is None else Watched(config, setting="--config")
         first = self._settings(b"" if self._config is None else self._config.read())
         self._first = first
         self.loaded = Loaded(settings=first, users={}, pair=None, hashes={})
-        self._htpasswd = None if first.auth is None else Watched(Path(first.auth.htpasswd_file))
-        self._tls = (
-            None
-            if first.tls is None
-            else (Watched(Path(first.tls.cert_file)), Watched(Path(first.tls.key_file)))
-        )
+        self._htpasswd = _htpasswd_file(first)
+        self._tls = _tls_files(first)
         self.poll()
         if self._errors:
             raise ConfigError(next(iter(self._errors.values())))
@@ -98,7 +94,7 @@ class Files:
             pair = certificates.Pair(certificate=cert.read(), key=key.read())
             certificates.check(pair)
         except ConfigError as error:
-            self._errors["tls"] = f"{cert.path}: {error}"
+            self._errors["tls"] = str(error)
             return
         self._errors.pop("tls", None)
         if pair != self.loaded.pair:
@@ -156,3 +152,18 @@ class Files:
     def _with_hash(self, path: Path, content: bytes) -> Mapping[str, str]:
         digest = hashlib.sha256(content).hexdigest()
         return {**self.loaded.hashes, str(path): digest}
+
+
+def _htpasswd_file(settings: Settings) -> Watched | None:
+    if settings.auth is None:
+        return None
+    return Watched(Path(settings.auth.htpasswd_file), setting="auth.htpasswdFile")
+
+
+def _tls_files(settings: Settings) -> tuple[Watched, Watched] | None:
+    if settings.tls is None:
+        return None
+    return (
+        Watched(Path(settings.tls.cert_file), setting="tls.certFile"),
+        Watched(Path(settings.tls.key_file), setting="tls.keyFile"),
+    )

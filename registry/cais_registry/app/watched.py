@@ -25,10 +25,14 @@ class Watched:
 
     Attributes:
         path: Absolute, links not resolved.
+        setting: What names the file, for messages.
     """
 
-    def __init__(self, path: Path, *, clock: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self, path: Path, *, setting: str, clock: Callable[[], int] = time.time_ns
+    ) -> None:
         self.path = path.absolute()
+        self.setting = setting
         self._clock = clock
         self._signature: _Signature | None = None
         self._seen = b""
@@ -43,9 +47,10 @@ class Watched:
             with self.path.open("rb") as file:
                 content = file.read(_MOST_BYTES + 1)
         except OSError as error:
-            raise ConfigError(f"{self.path} cannot be read: {error.strerror or error}") from error
+            reason = error.strerror or error
+            raise ConfigError(f"{self.setting}: {self.path} cannot be read: {reason}") from error
         if len(content) > _MOST_BYTES:
-            raise ConfigError(f"{self.path} is larger than {_MOST_BYTES} bytes")
+            raise ConfigError(f"{self.setting}: {self.path} is larger than {_MOST_BYTES} bytes")
         return content
 
     def changed(self) -> bytes | None:

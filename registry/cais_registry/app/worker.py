@@ -75,6 +75,10 @@ class Worker:
         except UnusableData as error:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
+        except Exception as error:  # whatever it is, do not serve without data
+            _logger.exception("the data could not be opened")
+            await send({"type": "lifespan.startup.failed", "message": repr(error)})
+            return
         tasks = [
             _start(core.housekeeping.serve(), name="housekeeping"),
             _start(self._watch(), name="watch"),

@@ -4,13 +4,20 @@
 from __future__ import annotations
 
 import json
-from typing import Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 
 from cais_registry.config.errors import ConfigError
 
 Action = Literal["pull", "push", "delete", "admin", "gc", "usage"]
+
+
+_ALLOWED: Final[dict[str, tuple[str, ...]]] = {
+    "actions": get_args(Action),
+    "anonymous": ("pull",),
+    "log.format": ("auto", "json", "text"),
+}
 
 
 class _Strict(
@@ -144,5 +151,8 @@ def _explain(message: str) -> str:
     """Turn "... - at `$.auth.realm`" into "auth.realm: ..."."""
     what, _, where = message.partition(" - at `$")
     field = where.rstrip("`").lstrip(".")
+    for name, allowed in _ALLOWED.items():
+        if what.startswith("Invalid enum value") and name in field:
+            what = f"{what} is not one of {', '.join(allowed)}"
     what = what.replace("Object contains", "has an").replace("Object missing", "lacks the")
     return f"{field}: {what}" if field else what.replace("has an unknown", "there is an unknown")

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import bcrypt
+import pytest
+
+from cais_registry.http import credentials, htpasswd
+from cais_registry.http.credentials import Verifier
+from cais_registry.model.errors import TooManyRequests
+
+
+def hashed(password: str) -> bytes:
+    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(4))
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Counted:
+    """Counts the runs of bcrypt."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.runs = 0
+        self._real = credentials._bcrypt_equal
+        monkeypatch.setattr(credentials, "_bcrypt_equal", self)
+
+    def __call__(self, secret: bytes, expected: bytes) -> bool:
+        self.runs += 1
+        return self._real(secret, expected)
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
+    return Counted(monkeypatch)
+
+
+USERS: Mapping[str, bytes] = {"ci": hashed("secret")}
+
+
+@pytest.mark.parametrize(
+    ("user", "password", "is_right"),
+    [
+        ("ci", "secret", True),
+        ("ci", "Secret", False),
+        ("ci", "", False),
+        ("bob", "secret", False),
+        ("", "", False),
+        ("ci", "secret" + "\0", False),
+        ("ci", "s" * 73, False),
+    ],
+)
+async def test_only_the_right_password_is_right(
+    user: str, password: str, *, is_right: bool
+) -> None:
+    assert await Verifier(USERS).verify(user, password) is is_right
+
+
+async def test_a_password_of_72_bytes_is_compared_wholly() -> None:
+    verifier = Verifier({"a": hashed("x" * 72)})
+    assert await verifier.verify("a", "x" * 72)
+    assert not await verifier.verify("a", "x" * 71)
+    assert not await verifier.verify("a", "x" * 73)
+
+
+async def test_a_verified_password_is_remembered_for_a_while(counted: Counted) -> None:
+    clock = Clock()
+    verifier = Verifier(USERS, clock=clock)
+    for _ in range(3):
+        assert await verifier.verify("ci", "secret")
+    assert counted.runs == 1
+    clock.now = 3600
+    assert await verifier.verify("ci", "secret")
+    assert counted.runs == 2
+
+
+async def test_a_wrong_password_is_never_remembered(counted: Counted) -> None:
+    verifier = Verifier(USERS)
+    assert not await verifier.verify("ci", "wrong")
+    assert not await verifier.verify("ci", "wrong")
+    assert counted.runs == 2
+
+
+async def test_a_changed_password_counts_at_once() -> None:
+    verifier = Verifier(USERS)
+    assert await verifier.verify("ci", "secret")
+    verifier.replace({"ci": hashed("new")})
+    assert not await verifier.verify("ci", "secret")
+    assert await verifier.verify("ci", "new")
+
+
+async def test_a_removed_user_is_out_at_once() -> None:
+    verifier = Verifier(USERS)
+    assert await verifier.verify("ci", "secret")
+    verifier.replace({})
+    assert not await verifier.verify("ci", "secret")
+
+
+async def test_an_unknown_user_costs_as_much_as_a_known_one(counted: Counted) -> None:
+    verifier = Verifier(USERS)
+    assert verifier._decoy()[:7] == USERS["ci"][:7]
+    assert not await verifier.verify("nobody", "secret")
+    assert counted.runs == 1
+
+
+async def test_requests_that_ask_the_same_at_once_share_one_run(counted: Counted) -> None:
+    verifier = Verifier(USERS)
+    answers = await asyncio.gather(*(verifier.verify("ci", "secret") for _ in range(20)))
+    assert all(answers)
+    assert counted.runs == 1
+
+
+async def test_too_many_checks_at_once_are_refused(counted: Counted) -> None:
+    verifier = Verifier(USERS)
+    asked = [verifier.verify("ci", f"wrong {number}") for number in range(100)]
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    refused = [answer for answer in answers if isinstance(answer, TooManyRequests)]
+    assert len(refused) == 100 - counted.runs
+    assert refused
+
+
+async def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(credentials, "_REMEMBERED", 3)
+    users = {f"u{number}": hashed("x") for number in range(6)}
+    verifier = Verifier(users)
+    for user in users:
+        assert await verifier.verify(user, "x")
+    assert len(verifier._verified) == 3
+
+
+def test_users_are_read_with_comments_and_empty_lines() -> None:
+    line = hashed("x").decode()
+    users = htpasswd.parse(f"# users\n\nci:{line}\nbob@example.org:{line.replace('2b', '2y')}\n")
+    assert list(users) == ["ci", "bob@example.org"]
+
+
+GOOD = "$2y$10$" + "a" * 53
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("ci", "line 1: the password is not hashed with bcrypt"),
+        ("ci:plain", "line 1: the password is not hashed with bcrypt"),
+        ("ci:{SHA}abc", "line 1"),
+        ("ci:$apr1$x$y", "line 1"),
+        (f"ci:{GOOD}x", "line 1"),
+        (f"ci:{GOOD}\nci:{GOOD}", "line 2: user 'ci' is named twice"),
+        (f"c i:{GOOD}", "line 1: user name 'c i'"),
+        (f"*:{GOOD}", "line 1: user name '*'"),
+        (f":{GOOD}", "line 1: user name ''"),
+        (f"ci:{GOOD.replace('$10$', '$31$')}", "line 1: the bcrypt cost 31"),
+        (f"ci:{GOOD.replace('$10$', '$03$')}", "line 1: the bcrypt cost 03"),
+    ],
+)
+def test_a_bad_line_is_refused_without_telling_the_hash(text: str, says: str) -> None:
+    with pytest.raises(htpasswd.HtpasswdError) as caught:
+        htpasswd.parse(text)
+    assert str(caught.value).startswith(says)
+    assert "plain" not in str(caught.value)
+    assert "aaaa" not in str(caught.value)
