@@ -1,11 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 
 from cais_registry.model.digest import Digest
+from cais_registry.model.errors import BlobUnknown, Unsupported
 from cais_registry.model.names import RepoName
+from cais_registry.model.policy import Policy
+from cais_registry.stores.blob_rows import (
+    BlobRow,
+    delete_member,
+    find_member,
+    mount_blob,
+    promise_member,
+    repos_with,
+    users_of,
+)
+from cais_registry.stores.connection import Connection
+from cais_registry.stores.database import Database
+from cais_registry.stores.files import Files
+from cais_registry.stores.gc_queue import Times
+from cais_registry.stores.repo_rows import find_repo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +58,11 @@ class OpenBlob:
 class Blobs:
     """Finished blobs, always seen through a repository: a blob of another one is unknown."""
 
+    def __init__(self, database: Database, files: Files, policy: Callable[[], Policy]) -> None:
+        self._database = database
+        self._files = files
+        self._policy = policy
+
     async def stat(self, repo: RepoName, digest: Digest, *, promise: bool) -> BlobInfo:
         """Tell whether a repository has a blob (distribution-spec end-2).
 
@@ -50,15 +74,29 @@ class Blobs:
         Raises:
             BlobUnknown: If not, or if its bytes are damaged (a new push repairs it).
         """
-        raise NotImplementedError
+        row = await self._find(repo, digest)
+        if self._files.size(row.key) != row.size:
+            raise _unknown(repo, digest)
+        if promise and not row.fresh:
+            renew = partial(promise_member, repo=repo, digest=digest)
+            if not await self._database.write(renew):
+                raise _unknown(repo, digest)
+        return BlobInfo(digest=digest, size=row.size)
 
     async def open(self, repo: RepoName, digest: Digest) -> OpenBlob:
         """Open a blob for reading (end-2).
 
         Raises:
-            BlobUnknown: If the repository does not have it.
+            BlobUnknown: If the repository does not have it, or its bytes are damaged.
         """
-        raise NotImplementedError
+        row = await self._find(repo, digest)
+        descriptor = self._files.open(row.key)
+        if descriptor is None:
+            raise _unknown(repo, digest)
+        if os.fstat(descriptor).st_size != row.size:
+            os.close(descriptor)
+            raise _unknown(repo, digest)
+        return OpenBlob(digest=digest, size=row.size, fd=descriptor)
 
     async def delete(self, repo: RepoName, digest: Digest) -> None:
         """Take a blob out of a repository (end-10); it can come back for `undelete_window`.
@@ -67,7 +105,21 @@ class Blobs:
             BlobUnknown: If the repository does not have it.
             Unsupported: While a manifest of the repository uses it.
         """
-        raise NotImplementedError
+
+        def work(connection: Connection) -> None:
+            repo_id = find_repo(connection, repo)
+            if repo_id is None or find_member(connection, repo, digest) is None:
+                raise _unknown(repo, digest)
+            users = users_of(connection, repo_id, digest)
+            if users:
+                raise Unsupported(
+                    f"blob {digest} is in use by manifest {users[0]} of {repo}: "
+                    "delete the manifests that use it first",
+                    detail={"manifests": list(users)},
+                )
+            delete_member(connection, repo_id, digest)
+
+        await self._database.write(work)
 
     async def mount(
         self,
@@ -88,4 +140,39 @@ class Blobs:
         Returns:
             True if `repo` has the blob now (with a lease); False if the client has to send it.
         """
-        raise NotImplementedError
+        found = await self._database.read(partial(_source, digest, source, readable))
+        if found is None:
+            return False
+        origin, row = found
+        if self._files.size(row.key) != row.size:
+            return False
+        return await self._database.write(
+            partial(mount_blob, repo=repo, digest=digest, source=origin)
+        )
+
+    async def _find(self, repo: RepoName, digest: Digest) -> BlobRow:
+        lease = Times.of(0, self._policy()).lease
+        row = await self._database.read(partial(find_member, repo=repo, digest=digest, lease=lease))
+        if row is None:
+            raise _unknown(repo, digest)
+        return row
+
+
+def _unknown(repo: RepoName, digest: Digest) -> BlobUnknown:
+    return BlobUnknown(f"repository {repo} has no blob {digest}", detail={"digest": str(digest)})
+
+
+def _source(
+    digest: Digest,
+    source: RepoName | None,
+    readable: Callable[[RepoName], bool],
+    connection: Connection,
+) -> tuple[RepoName, BlobRow] | None:
+    """Find a repository to mount from; looks at a bounded number of them."""
+    candidates = [source] if source is not None else islice(repos_with(connection, digest), 1000)
+    for candidate in candidates:
+        if readable(candidate):
+            row = find_member(connection, candidate, digest)
+            if row is not None:
+                return candidate, row
+    return None

@@ -3,18 +3,36 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import sqlite3
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
+from cais_registry.model.limits import Limits
 from cais_registry.model.policy import Policy
 from cais_registry.services.blobs import Blobs
 from cais_registry.services.collector import GarbageCollector
+from cais_registry.services.failpoints import Failpoint, no_failpoint
 from cais_registry.services.housekeeping import Housekeeping
 from cais_registry.services.listings import Catalog, Referrers, Tags
 from cais_registry.services.manifests import Manifests
+from cais_registry.services.mirror import Mirror
+from cais_registry.services.reaper import Reaper
 from cais_registry.services.uploads import Uploads
 from cais_registry.services.usage import Usage
+from cais_registry.stores.database import Database, microseconds
+from cais_registry.stores.files import Files
+from cais_registry.stores.layout import DATABASE, GC_LOCK, UnusableData, make
+
+__all__ = ["Core", "Limits", "open_core"]
+
+_LOG = logging.getLogger(__name__)
+_THREADS: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,34 +49,35 @@ class Core:
     collector: GarbageCollector
     housekeeping: Housekeeping
 
+    database: Database
+    pool: ThreadPoolExecutor
+    mirror: Mirror
+
     async def ready(self) -> bool:
         """Tell whether reads are served: the database answers."""
-        raise NotImplementedError
+        try:
+            await self.database.read(lambda connection: connection.execute("SELECT 1 AS one"))
+        except Exception:  # noqa: BLE001 - whatever it is, it is no answer
+            _LOG.exception("the database does not answer")
+            return False
+        return True
 
     async def close(self) -> None:
         """Stop background work and close the database; a run that goes is marked Failed."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What clients may ask for.
-
-    Attributes:
-        manifest_bytes: Largest manifest that is taken.
-        manifest_references: Most descriptors in one manifest.
-        tags_per_push: Most tags in one push.
-        sparse_indexes: Take an index whose manifests the repository does not all have.
-    """
-
-    manifest_bytes: int = 4 * 1024 * 1024
-    manifest_references: int = 10_000
-    tags_per_push: int = 100
-    sparse_indexes: bool = False
+        await self.collector.stop()
+        with suppress(Exception):  # noted again when the folder is opened next time
+            await self.mirror.note()
+        self.pool.shutdown()
+        self.database.close()
 
 
 async def open_core(
-    data: Path, *, policy: Callable[[], Policy], limits: Limits | None = None
+    data: Path,
+    *,
+    policy: Callable[[], Policy] = Policy,
+    limits: Limits | None = None,
+    clock: Callable[[], int] = microseconds,
+    failpoint: Failpoint = no_failpoint,
 ) -> Core:
     """Open (or lay out) a data folder and build the services over it.
 
@@ -68,10 +87,38 @@ async def open_core(
     Args:
         data: The folder; made when missing.
         policy: Gives the times to keep to; asked anew at each use, so it may change.
-        limits: What clients may ask for.
+        limits: What clients may push.
+        clock: Gives microseconds since 1970.
+        failpoint: Called before each step that makes something durable.
 
     Raises:
         UnusableData: If the folder cannot be used: a network file system, a newer schema, no
             permission, a damaged database. The message is one line for the person who starts it.
     """
-    raise NotImplementedError
+    await asyncio.to_thread(make, data)
+    database = await asyncio.to_thread(_open_database, data / DATABASE, clock)
+    files = Files(data)
+    pool = ThreadPoolExecutor(_THREADS, "cais-io")
+    reaper = Reaper(database, files, failpoint)
+    mirror = Mirror(database, files)
+    return Core(
+        blobs=Blobs(database, files, policy),
+        uploads=Uploads(database, files, pool, policy, failpoint),
+        manifests=Manifests(database, mirror, policy, limits or Limits()),
+        tags=Tags(database),
+        catalog=Catalog(database),
+        referrers=Referrers(database),
+        usage=Usage(database, files),
+        collector=GarbageCollector(database, reaper, data / GC_LOCK, policy, failpoint),
+        housekeeping=Housekeeping(database, reaper, mirror),
+        database=database,
+        pool=pool,
+        mirror=mirror,
+    )
+
+
+def _open_database(path: Path, clock: Callable[[], int]) -> Database:
+    try:
+        return Database.open(path, clock)
+    except sqlite3.Error as error:
+        raise UnusableData(f"the database {path} cannot be opened: {error}") from error

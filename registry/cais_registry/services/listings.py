@@ -3,12 +3,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import builtins
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final
 
 from cais_registry.model.digest import Digest
+from cais_registry.model.errors import NameUnknown
 from cais_registry.model.names import RepoName
 from cais_registry.model.page import Page
+from cais_registry.stores.connection import Connection
+from cais_registry.stores.database import Database
+from cais_registry.stores.listing_rows import (
+    ReferrerRow,
+    referrers_after,
+    repos_after,
+    tags_after,
+)
+from cais_registry.stores.repo_rows import find_repo
+
+_MAX_PAGE_BYTES: Final = 3 * 1024 * 1024
+"""Clients read 4 MiB of a listing of referrers at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +50,9 @@ class Referrer:
 class Tags:
     """The tags of a repository."""
 
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
     async def list(self, repo: RepoName, *, limit: int, last: str | None = None) -> Page[str]:
         """List tags in ASCII order (end-8).
 
@@ -44,11 +64,21 @@ class Tags:
         Raises:
             NameUnknown: If the repository holds nothing.
         """
-        raise NotImplementedError
+
+        def work(connection: Connection) -> builtins.list[str]:
+            repo_id = find_repo(connection, repo)
+            if repo_id is None:
+                raise NameUnknown(f"there is no repository {repo}", detail={"name": repo.value})
+            return tags_after(connection, repo_id, last or "", limit + 1)
+
+        return _page(await self._database.read(work), limit)
 
 
 class Catalog:
     """The repositories."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def list(
         self, *, limit: int, last: str | None = None, readable: Callable[[RepoName], bool]
@@ -60,11 +90,20 @@ class Catalog:
             last: Only names after this text.
             readable: Which repositories the caller may see; pages are filled after asking it.
         """
-        raise NotImplementedError
+
+        def work(connection: Connection) -> builtins.list[str]:
+            names = repos_after(connection, last or "")
+            seen = (name for name in names if readable(RepoName(name)))
+            return builtins.list(islice(seen, limit + 1))
+
+        return _page(await self._database.read_slowly(work), limit)
 
 
 class Referrers:
     """The manifests whose `subject` is a given one."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def list(
         self,
@@ -81,7 +120,45 @@ class Referrers:
             repo: The repository; an unknown one gives an empty page.
             subject: What they refer to.
             artifact_type: Only those of this type; filtered before the page is cut.
-            limit: Most items on the page.
+            limit: Most items on the page; a page is also cut before it gets too large.
             last: Only digests after this text.
         """
-        raise NotImplementedError
+
+        def work(connection: Connection) -> tuple[builtins.list[ReferrerRow], bool]:
+            repo_id = find_repo(connection, repo)
+            if repo_id is None:
+                return [], False
+            rows = referrers_after(connection, repo_id, str(subject), artifact_type, last or "")
+            return _cut(rows, limit)
+
+        rows, more = await self._database.read(work)
+        items = tuple(_referrer(row) for row in rows)
+        return Page(items=items, last=str(items[-1].digest) if items and more else None)
+
+
+def _page(found: Sequence[str], limit: int) -> Page[str]:
+    """Make a page of one item more than it may hold, which says whether there is a next one."""
+    items = tuple(found[:limit])
+    return Page(items=items, last=items[-1] if items and len(found) > limit else None)
+
+
+def _cut(rows: Iterator[ReferrerRow], limit: int) -> tuple[list[ReferrerRow], bool]:
+    """Take rows until the page is full or large; tell whether some are left."""
+    taken: list[ReferrerRow] = []
+    size = 0
+    for row in rows:
+        size += len(row.annotations) + 512
+        if len(taken) >= limit or (taken and size > _MAX_PAGE_BYTES):
+            return taken, True
+        taken.append(row)
+    return taken, False
+
+
+def _referrer(row: ReferrerRow) -> Referrer:
+    return Referrer(
+        media_type=row.media_type,
+        digest=Digest.parse(row.digest),
+        size=row.size,
+        artifact_type=row.artifact_type,
+        annotations=json.loads(row.annotations),
+    )

@@ -1,11 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import json
+import secrets
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Final
 
 from cais_registry.model.digest import Digest
+from cais_registry.model.errors import (
+    DigestInvalid,
+    ManifestBlobUnknown,
+    ManifestTooLarge,
+    ManifestUnknown,
+    TagInvalid,
+    Unsupported,
+)
+from cais_registry.model.limits import Limits
+from cais_registry.model.manifest import Manifest, parse
 from cais_registry.model.names import RepoName, Tag
+from cais_registry.model.policy import Policy
+from cais_registry.services.mirror import Mirror
+from cais_registry.stores.connection import Connection
+from cais_registry.stores.database import Database
+from cais_registry.stores.gc_queue import Times
+from cais_registry.stores.layout import manifest_key
+from cais_registry.stores.manifest_rows import (
+    ManifestRow,
+    NewManifest,
+    delete_manifest,
+    find_manifest,
+    parents_of,
+    promise_manifest,
+    put_manifest,
+    read_manifest,
+)
+from cais_registry.stores.repo_rows import find_repo
+from cais_registry.stores.tag_rows import delete_tag
+
+_SHOWN: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +91,18 @@ class PutResult:
 class Manifests:
     """Manifests of a repository, by tag or by digest."""
 
+    def __init__(
+        self,
+        database: Database,
+        mirror: Mirror,
+        policy: Callable[[], Policy],
+        limits: Limits,
+    ) -> None:
+        self._database = database
+        self._mirror = mirror
+        self._policy = policy
+        self._limits = limits
+
     async def put(
         self,
         repo: RepoName,
@@ -83,7 +130,45 @@ class Manifests:
             ManifestBlobUnknown: If the repository lacks what it refers to; detail lists it.
             StorageFull: If the disk is full.
         """
-        raise NotImplementedError
+        self._check_size(content, tags)
+        digest = _digest_of(content, reference)
+        pointed = (reference, *tags) if isinstance(reference, Tag) else tuple(tags)
+        parsed = await asyncio.to_thread(
+            parse, content, content_type, max_references=self._limits.manifest_references
+        )
+        new = self._new(digest, content, parsed)
+        put = await self._database.write(partial(put_manifest, repo=repo, new=new, tags=pointed))
+        if put.missing:
+            raise _blobs_unknown(repo, put.missing)
+        if put.copy is not None:
+            await self._mirror.copy(put.copy, content)
+        return PutResult(digest=digest, subject=parsed.subject, tags=pointed)
+
+    def _check_size(self, content: bytes, tags: Sequence[Tag]) -> None:
+        limits = self._limits
+        if len(content) > limits.manifest_bytes:
+            raise ManifestTooLarge(
+                f"manifest has {len(content)} bytes, at most {limits.manifest_bytes} are taken"
+            )
+        if len(tags) > limits.tags_per_push:
+            raise TagInvalid(
+                f"{len(tags)} tags in one push, at most {limits.tags_per_push} are taken"
+            )
+
+    def _new(self, digest: Digest, content: bytes, parsed: Manifest) -> NewManifest:
+        return NewManifest(
+            digest=digest,
+            media_type=parsed.media_type,
+            artifact_type=parsed.artifact_type,
+            subject=parsed.subject,
+            annotations=json.dumps(dict(parsed.annotations)),
+            content=content,
+            key=manifest_key(digest, secrets.token_hex(16)),
+            needed=parsed.blobs,
+            children=parsed.children,
+            optional=parsed.optional,
+            sparse=self._limits.sparse_indexes,
+        )
 
     async def get(
         self, repo: RepoName, reference: Tag | Digest, *, promise: bool = False
@@ -98,7 +183,15 @@ class Manifests:
         Raises:
             ManifestUnknown: If the repository does not have it.
         """
-        raise NotImplementedError
+        found = await self._database.read(
+            partial(read_manifest, repo=repo, reference=reference, lease=self._lease())
+        )
+        if found is None:
+            raise _unknown(repo, reference)
+        row, content = found
+        if promise:
+            await self._promise(repo, row)
+        return StoredManifest(digest=row.digest, media_type=row.media_type, content=content)
 
     async def stat(
         self, repo: RepoName, reference: Tag | Digest, *, promise: bool = False
@@ -108,7 +201,24 @@ class Manifests:
         Raises:
             ManifestUnknown: If the repository does not have it.
         """
-        raise NotImplementedError
+        row = await self._database.read(
+            partial(find_manifest, repo=repo, reference=reference, lease=self._lease())
+        )
+        if row is None:
+            raise _unknown(repo, reference)
+        if promise:
+            await self._promise(repo, row)
+        return ManifestInfo(digest=row.digest, media_type=row.media_type, size=row.size)
+
+    async def _promise(self, repo: RepoName, row: ManifestRow) -> None:
+        if row.fresh:
+            return
+        renew = partial(promise_manifest, repo=repo, digest=row.digest)
+        if not await self._database.write(renew):
+            raise _unknown(repo, row.digest)
+
+    def _lease(self) -> int:
+        return Times.of(0, self._policy()).lease
 
     async def delete(self, repo: RepoName, reference: Tag | Digest) -> None:
         """Delete a tag (only the tag), or by digest a manifest with all its tags (end-9).
@@ -119,4 +229,51 @@ class Manifests:
             ManifestUnknown: If the repository does not have it.
             Unsupported: By digest, while an index of the repository refers to the manifest.
         """
-        raise NotImplementedError
+        await self._database.write(partial(_delete, repo, reference))
+
+
+def _delete(repo: RepoName, reference: Tag | Digest, connection: Connection) -> None:
+    repo_id = find_repo(connection, repo)
+    if repo_id is None:
+        raise _unknown(repo, reference)
+    if isinstance(reference, Tag):
+        if not delete_tag(connection, repo_id, reference.value):
+            raise _unknown(repo, reference)
+        return
+    if find_manifest(connection, repo, reference) is None:
+        raise _unknown(repo, reference)
+    parents = parents_of(connection, repo_id, reference)
+    if parents:
+        raise Unsupported(
+            f"manifest {reference} is part of index {parents[0]} of {repo}: delete that one first",
+            detail={"manifests": list(parents)},
+        )
+    delete_manifest(connection, repo_id, reference)
+
+
+def _digest_of(content: bytes, reference: Tag | Digest) -> Digest:
+    if isinstance(reference, Tag):
+        return Digest.of(content)
+    found = Digest.of(content, reference.algorithm)
+    if found != reference:
+        raise DigestInvalid(
+            f"manifest was sent as {reference}, but its digest is {found}",
+            detail={"expected": str(reference), "found": str(found)},
+        )
+    return found
+
+
+def _unknown(repo: RepoName, reference: Tag | Digest) -> ManifestUnknown:
+    return ManifestUnknown(
+        f"repository {repo} has no manifest {reference}", detail={"reference": str(reference)}
+    )
+
+
+def _blobs_unknown(repo: RepoName, missing: Sequence[str]) -> ManifestBlobUnknown:
+    shown = list(missing[:_SHOWN])
+    more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+    return ManifestBlobUnknown(
+        f"repository {repo} lacks what the manifest refers to: {', '.join(shown)}{more}; "
+        "push that first",
+        detail=[{"digest": digest} for digest in shown],
+    )

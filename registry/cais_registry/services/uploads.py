@@ -1,42 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import secrets
+from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 
-from cais_registry.model.digest import Digest, UploadId
+from cais_registry.model.digest import LENGTHS, Digest, UploadId
+from cais_registry.model.errors import DigestInvalid
 from cais_registry.model.names import RepoName
+from cais_registry.model.policy import Policy
 from cais_registry.services.blobs import BlobInfo
+from cais_registry.services.chunks import Chunk, receive
+from cais_registry.services.failpoints import Failpoint, no_failpoint
+from cais_registry.services.publisher import Publisher, UploadRef, upload_unknown
+from cais_registry.services.sessions import Sessions
+from cais_registry.stores.database import Database
+from cais_registry.stores.files import Files
+from cais_registry.stores.upload_rows import NewUpload, UploadRow, insert_upload, prolong
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UploadRef:
-    """One upload as a request names it; whoever is not its owner finds nothing.
-
-    Attributes:
-        repo: The repository in the request's path.
-        principal: The user who asks, None for someone anonymous.
-        id: The upload's name.
-    """
-
-    repo: RepoName
-    principal: str | None
-    id: UploadId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chunk:
-    """Bytes on their way in.
-
-    Attributes:
-        body: The bytes; read only as fast as they can be written. It raises when the client goes.
-        start: Where the client says the chunk begins; None appends.
-        length: Bytes that were declared; None when not known.
-    """
-
-    body: AsyncIterator[bytes]
-    start: int | None = None
-    length: int | None = None
+__all__ = ["Chunk", "UploadRef", "UploadStatus", "Uploads"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +43,20 @@ class Uploads:
     Two requests never write to one upload at the same time.
     """
 
+    def __init__(
+        self,
+        database: Database,
+        files: Files,
+        pool: Executor,
+        policy: Callable[[], Policy],
+        failpoint: Failpoint = no_failpoint,
+    ) -> None:
+        self._database = database
+        self._policy = policy
+        self._failpoint = failpoint
+        self._sessions = Sessions(database, files, pool)
+        self._publisher = Publisher(database, files, pool, failpoint)
+
     async def start(
         self, repo: RepoName, principal: str | None, *, algorithm: str = "sha256"
     ) -> UploadStatus:
@@ -71,7 +70,10 @@ class Uploads:
         Raises:
             DigestInvalid: If the algorithm is not known.
         """
-        raise NotImplementedError
+        if algorithm not in LENGTHS:
+            raise DigestInvalid(f"digest algorithm {algorithm[:40]!r} is not sha256 or sha512")
+        upload = await self._insert(repo, principal, algorithm, None)
+        return UploadStatus(id=UploadId(upload), size=0)
 
     async def status(self, ref: UploadRef) -> UploadStatus:
         """Tell how far an upload is (end-13).
@@ -79,7 +81,8 @@ class Uploads:
         Raises:
             BlobUploadUnknown: If there is no such upload for this user and repository.
         """
-        raise NotImplementedError
+        await self._sessions.find(ref)
+        return UploadStatus(id=ref.id, size=self._sessions.size(ref))
 
     async def append(self, ref: UploadRef, chunk: Chunk) -> UploadStatus:
         """Receive a chunk (end-5).
@@ -93,7 +96,11 @@ class Uploads:
             SizeInvalid: If fewer or more bytes came than were declared.
             StorageFull: If the disk is full.
         """
-        raise NotImplementedError
+        async with self._sessions.opened(ref) as (row, file):
+            file.hash_with(row.algorithm)
+            await self._prolong(row)
+            await receive(file, chunk)
+            return UploadStatus(id=ref.id, size=file.size)
 
     async def finish(self, ref: UploadRef, digest: Digest, chunk: Chunk | None = None) -> BlobInfo:
         """Receive the last chunk, if any, and make the blob the repository's (end-6).
@@ -108,7 +115,15 @@ class Uploads:
             SizeInvalid: If fewer or more bytes came than were declared; what came is kept.
             StorageFull: If the disk is full.
         """
-        raise NotImplementedError
+        async with self._sessions.opened(ref) as (row, file):
+            file.hash_with(digest.algorithm)
+            if chunk is not None:
+                await self._prolong(row)
+                await receive(file, chunk)
+            recorded = row.digest == digest
+            blob = await self._publisher.finish(ref, file, digest, recorded=recorded)
+        self._sessions.forget(ref)
+        return blob
 
     async def push(
         self, repo: RepoName, principal: str | None, digest: Digest, chunk: Chunk
@@ -120,7 +135,15 @@ class Uploads:
             SizeInvalid: If fewer or more bytes came than were declared.
             StorageFull: If the disk is full.
         """
-        raise NotImplementedError
+        upload = await self._insert(repo, principal, digest.algorithm, digest)
+        ref = UploadRef(repo=repo, principal=principal, id=UploadId(upload))
+        try:
+            return await self.finish(ref, digest, chunk)
+        except BaseException:
+            await asyncio.shield(self._publisher.drop(ref.id.value))
+            raise
+        finally:
+            self._sessions.forget(ref)
 
     async def cancel(self, ref: UploadRef) -> None:
         """Drop an upload and its bytes (end-14), also while another request writes to it.
@@ -128,4 +151,31 @@ class Uploads:
         Raises:
             BlobUploadUnknown: If there is no such upload for this user and repository.
         """
-        raise NotImplementedError
+        await self._sessions.find(ref)
+        self._sessions.forget(ref)
+        if not await self._publisher.drop(ref.id.value):
+            raise upload_unknown()
+
+    async def _insert(
+        self, repo: RepoName, principal: str | None, algorithm: str, digest: Digest | None
+    ) -> str:
+        new = NewUpload(
+            id=secrets.token_hex(16),
+            repo=repo,
+            principal=principal,
+            algorithm=algorithm,
+            digest=digest,
+            ttl=self._ttl(),
+        )
+        self._failpoint("U1")
+        await self._database.write(partial(insert_upload, new=new))
+        return new.id
+
+    def _ttl(self) -> int:
+        return round(self._policy().upload_ttl.total_seconds() * 1_000_000)
+
+    async def _prolong(self, row: UploadRow) -> None:
+        """Put the expiry off, at most twice in its time."""
+        ttl = self._ttl()
+        if row.expires_at - self._database.now() < ttl // 2:
+            await self._database.write(partial(prolong, upload=row.id, ttl=ttl))

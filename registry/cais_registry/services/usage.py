@@ -2,6 +2,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+from cais_registry.stores.connection import Connection
+from cais_registry.stores.database import Database
+from cais_registry.stores.files import Files
+from cais_registry.stores.gc_queue import Times
+from cais_registry.stores.gc_review import rehearse
+from cais_registry.stores.listing_rows import totals
+from cais_registry.stores.tombstone_rows import waiting_bytes
+
+_FRESH_MICROSECONDS: Final = 5_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +36,34 @@ class UsageReport:
     disk_available: int
 
 
+def reclaimable(connection: Connection) -> int:
+    """Bytes that can be given back as things stand, once all leases and windows have passed."""
+    return rehearse(connection, Times.end()).bytes + waiting_bytes(connection)
+
+
 class Usage:
     """Counts what the registry holds; counted anew at most every few seconds."""
 
+    def __init__(self, database: Database, files: Files) -> None:
+        self._database = database
+        self._files = files
+        self._last: tuple[int, UsageReport] | None = None
+
     async def report(self) -> UsageReport:
         """Count."""
-        raise NotImplementedError
+        now = self._database.now()
+        if self._last is None or now - self._last[0] > _FRESH_MICROSECONDS:
+            self._last = (now, await self._database.read_slowly(self._count))
+        return self._last[1]
+
+    def _count(self, connection: Connection) -> UsageReport:
+        repositories, tags, size = totals(connection)
+        capacity, available = self._files.space()
+        return UsageReport(
+            repositories=repositories,
+            tags=tags,
+            bytes=size,
+            bytes_reclaimable=reclaimable(connection),
+            disk_capacity=capacity,
+            disk_available=available,
+        )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a data folder is laid out.
+"""How a data folder is laid out, and whether a folder can be one.
 
 data/
 ├── lock                                  held by the server that uses the folder
@@ -14,11 +14,42 @@ No path is ever used twice: a path that was deleted never comes back with other 
 
 from __future__ import annotations
 
+import fcntl
+import os
 from pathlib import Path
+from typing import Final
+
+from cais_registry.model.digest import Digest
+
+DATABASE: Final = "metadata.sqlite3"
+GC_LOCK: Final = "gc.lock"
+_LOCK: Final = "lock"
+
+_NETWORK: Final = frozenset(
+    ("nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "9p", "lustre", "beegfs", "gpfs", "ncpfs")
+)
+_NETWORK_FUSE: Final = frozenset(
+    ("sshfs", "s3fs", "glusterfs", "gcsfuse", "goofys", "rclone", "mount-s3", "juicefs", "davfs")
+)
 
 
 class UnusableData(Exception):  # noqa: N818 - reads as the condition it is, like our other errors
     """The data folder cannot be used; the message is one line that says why and what to do."""
+
+
+def upload_key(upload: str) -> str:
+    """Where an upload's bytes are while it goes on."""
+    return f"uploads/{upload}"
+
+
+def blob_key(digest: Digest, upload: str) -> str:
+    """Where the bytes of an upload that has become a blob are."""
+    return f"blobs/{digest.algorithm}/{digest.encoded[:2]}/{digest.encoded}/{upload}"
+
+
+def manifest_key(digest: Digest, unique: str) -> str:
+    """Where the copy of a manifest is."""
+    return f"manifests/{digest.algorithm}/{digest.encoded[:2]}/{digest.encoded}/{unique}"
 
 
 def lock(data: Path) -> int:
@@ -36,4 +67,77 @@ def lock(data: Path) -> int:
     Raises:
         UnusableData: If another server holds the lock, or the folder cannot be written.
     """
-    raise NotImplementedError
+    make(data)
+    try:
+        descriptor = os.open(data / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _cannot(data, error) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise UnusableData(f"{data} is in use by another server: stop that one first") from error
+    os.set_inheritable(descriptor, True)
+    return descriptor
+
+
+def make(data: Path) -> None:
+    """Make a data folder and the folders in it, durably, unless they are there.
+
+    Raises:
+        UnusableData: If that cannot be, or the folder is on a network file system.
+    """
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        kind = filesystem(Path("/proc/self/mountinfo").read_text("utf-8"), data.resolve())
+        if is_network(kind):
+            raise UnusableData(
+                f"{data} is on a network file system ({kind}), where SQLite loses data: "
+                "use a volume with a local file system (ext4, xfs, ...)"
+            )
+        for name in ("uploads", "blobs", "manifests"):
+            (data / name).mkdir(exist_ok=True)
+        sync_folder(data)
+    except OSError as error:
+        raise _cannot(data, error) from error
+
+
+def _cannot(data: Path, error: OSError) -> UnusableData:
+    return UnusableData(
+        f"{data} cannot be used as data folder: {error.strerror or error}; it has to be a folder "
+        f"that user {os.geteuid()} may write"
+    )
+
+
+def is_network(kind: str) -> bool:
+    """Whether locks and shared memory of a file system of this kind cannot be relied upon."""
+    name, _, sub = kind.partition(".")
+    return name in _NETWORK or (name == "fuse" and sub in _NETWORK_FUSE)
+
+
+def filesystem(mountinfo: str, path: Path) -> str:
+    """The kind of file system that a path is on.
+
+    Args:
+        mountinfo: What `/proc/self/mountinfo` holds (proc(5)).
+        path: An absolute path without links.
+
+    Returns:
+        Such as `ext4`; empty if no mount point is above the path.
+    """
+    best, kind = "", ""
+    for line in mountinfo.splitlines():
+        left, _, right = line.partition(" - ")
+        point = left.split(" ")[4].encode().decode("unicode_escape")
+        if len(point) >= len(best) and path.is_relative_to(point):
+            best, kind = point, right.split(" ")[0]
+    return kind
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

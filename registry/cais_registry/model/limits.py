@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What clients may push.
+
+    Attributes:
+        manifest_bytes: Largest manifest that is taken.
+        manifest_references: Most descriptors in one manifest.
+        tags_per_push: Most tags in one push.
+        sparse_indexes: Take an index whose manifests the repository does not all have.
+    """
+
+    manifest_bytes: int = 4 * 1024 * 1024
+    manifest_references: int = 10_000
+    tags_per_push: int = 100
+    sparse_indexes: bool = False

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final
+
+from cais_registry.model.errors import RangeInvalid, SizeInvalid
+from cais_registry.stores.upload_file import UploadFile
+
+_GATHER: Final = 256 * 1024
+"""Bytes that are gathered before a thread is asked to write and hash them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """Bytes on their way in.
+
+    Attributes:
+        body: The bytes; read only as fast as they can be written. It raises when the client goes.
+        start: Where the client says the chunk begins; None appends.
+        length: Bytes that were declared; None when not known.
+    """
+
+    body: AsyncIterator[bytes]
+    start: int | None = None
+    length: int | None = None
+
+
+async def receive(file: UploadFile, chunk: Chunk) -> None:
+    """Append a chunk; what came before the client went, or the disk was full, is kept.
+
+    Raises:
+        RangeInvalid: If the chunk does not begin where the upload ends.
+        SizeInvalid: If fewer or more bytes came than were declared.
+        StorageFull: If the disk is full.
+    """
+    if chunk.start is not None and chunk.start != file.size:
+        message = f"the chunk begins at {chunk.start}, the upload is at {file.size}"
+        raise RangeInvalid(message, offset=file.size)
+    begin = file.size
+    pieces: list[bytes] = []
+    gathered = total = 0
+    try:
+        async for piece in chunk.body:
+            total += len(piece)
+            if chunk.length is not None and total > chunk.length:
+                raise SizeInvalid(f"more bytes came than the {chunk.length} that were declared")
+            pieces.append(piece)
+            gathered += len(piece)
+            if gathered >= _GATHER:
+                await file.write(pieces)
+                pieces, gathered = [], 0
+    finally:
+        if pieces:
+            await file.write(pieces)
+        await file.flush()
+    if chunk.length is not None and total < chunk.length:
+        raise SizeInvalid(
+            f"only {total} of the {chunk.length} bytes that were declared came",
+            detail={"declared": chunk.length, "received": file.size - begin},
+        )

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import partial
+
+from cais_registry.model.errors import StorageFull
+from cais_registry.stores.database import Database
+from cais_registry.stores.files import Files
+from cais_registry.stores.mirror_rows import mark_mirrored, unmirrored
+
+_LOG = logging.getLogger(__name__)
+_BATCH = 20
+
+
+class Mirror:
+    """Copies of manifests beside the blobs, from which a lost database can be rebuilt.
+
+    The manifest in the database is the one that counts. A copy is written after it, and caught up
+    on later if that did not work out.
+    """
+
+    def __init__(self, database: Database, files: Files) -> None:
+        self._database = database
+        self._files = files
+        self._written: list[str] = []
+
+    async def copy(self, key: str, content: bytes) -> None:
+        """Write the copy of a manifest that the database has; a failure is only logged."""
+        try:
+            await asyncio.to_thread(self._files.write, key, content)
+        except (OSError, StorageFull) as error:
+            _LOG.warning("copy of a manifest not written, will be tried again: %s", error)
+            return
+        self._written.append(key)
+        if len(self._written) >= _BATCH:
+            await self.note()
+
+    async def note(self) -> None:
+        """Write down in the database which copies are there, so that none is written twice."""
+        written, self._written = self._written, []
+        if not written:
+            return
+        purged = await self._database.write(partial(mark_mirrored, keys=written))
+        if purged:
+            await asyncio.to_thread(self._files.delete, purged)
+
+    async def catch_up(self) -> None:
+        """Write some copies that are missing."""
+        await self.note()
+        for key, content in await self._database.read(partial(unmirrored, limit=_BATCH)):
+            await self.copy(key, content)
+        await self.note()

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ends uploads: as a blob (the steps U3 and U4 of docs/adr/0006), or for good."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
+
+from cais_registry.model.digest import Digest, UploadId
+from cais_registry.model.errors import BlobUploadUnknown, DigestInvalid
+from cais_registry.model.names import RepoName
+from cais_registry.services.blobs import BlobInfo
+from cais_registry.services.failpoints import Failpoint
+from cais_registry.stores.blob_rows import Commit, Committed, commit_upload, find_blob
+from cais_registry.stores.connection import Connection
+from cais_registry.stores.database import Database
+from cais_registry.stores.files import Files
+from cais_registry.stores.layout import blob_key, upload_key
+from cais_registry.stores.upload_file import UploadFile
+from cais_registry.stores.upload_rows import drop_upload, record_digest
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadRef:
+    """One upload as a request names it; whoever is not its owner finds nothing.
+
+    Attributes:
+        repo: The repository in the request's path.
+        principal: The user who asks, None for someone anonymous.
+        id: The upload's name.
+    """
+
+    repo: RepoName
+    principal: str | None
+    id: UploadId
+
+
+def upload_unknown() -> BlobUploadUnknown:
+    """The one error for every upload that is not there, or not yours."""
+    return BlobUploadUnknown(
+        "there is no such upload: it was finished or cancelled, has expired, or is not yours"
+    )
+
+
+class Publisher:
+    """Turns the bytes of an upload into a blob."""
+
+    def __init__(
+        self, database: Database, files: Files, pool: Executor, failpoint: Failpoint
+    ) -> None:
+        self._database = database
+        self._files = files
+        self._pool = pool
+        self._failpoint = failpoint
+
+    async def finish(
+        self, ref: UploadRef, file: UploadFile, digest: Digest, *, recorded: bool
+    ) -> BlobInfo:
+        """Verify the bytes of an upload and make them the repository's blob.
+
+        Args:
+            ref: The upload, which belongs to whoever asks.
+            file: Its bytes, locked.
+            digest: What the client says they are.
+            recorded: Whether the upload's row says already that this is what it becomes.
+
+        Raises:
+            DigestInvalid: If the bytes have another digest; the upload is dropped.
+            BlobUploadUnknown: If somebody dropped the upload meanwhile.
+            StorageFull: If the disk is full.
+        """
+        found = await file.digest(digest.algorithm)
+        if found != digest:
+            await self.drop(ref.id.value)
+            raise DigestInvalid(
+                f"the bytes that were sent have digest {found}, not {digest}",
+                detail={"expected": str(digest), "found": str(found), "size": file.size},
+            )
+        commit = Commit(
+            upload=ref.id.value,
+            spare=upload_key(ref.id.value),
+            repo=ref.repo,
+            digest=digest,
+            size=file.size,
+            key=None,
+            broken=await self._broken(digest, file.size),
+        )
+        await self._commit(commit, file, recorded=recorded)
+        return BlobInfo(digest=digest, size=file.size)
+
+    async def _broken(self, digest: Digest, size: int) -> str | None:
+        """Key of bytes that are meant to be this blob's, but are not; a push repairs that."""
+        row = await self._database.read(partial(find_blob, digest=digest))
+        if row is None or (row.size == size and self._files.size(row.key) == size):
+            return None
+        return row.key
+
+    async def _commit(self, commit: Commit, file: UploadFile, *, recorded: bool) -> None:
+        """U3 and U4; bytes that are there already need no U3."""
+        outcome = Committed.NEEDS_BYTES
+        if await self._database.read(partial(find_blob, digest=commit.digest)) is not None:
+            outcome = await self._u4(commit)
+        if outcome is Committed.NEEDS_BYTES:
+            key = await self._u3(commit, file, recorded=recorded)
+            commit = replace(commit, key=key)
+            outcome = await self._u4(commit)
+        if outcome is not Committed.STORED:
+            keys = [key for key in (commit.spare, commit.key) if key is not None]
+            await self._in_pool(partial(self._files.delete, keys))
+        if outcome is Committed.LOST:
+            raise upload_unknown()
+
+    async def _u3(self, commit: Commit, file: UploadFile, *, recorded: bool) -> str:
+        """U3: make the bytes durable under their final key, which is written down before."""
+        key = blob_key(commit.digest, commit.upload)
+        self._failpoint("U3.record")
+        record = partial(record_digest, upload=commit.upload, digest=commit.digest)
+        known, _ = await asyncio.gather(_done(self._database, record, recorded), file.sync())
+        self._failpoint("U3.publish")
+        if not known or not await self._in_pool(partial(self._files.publish, commit.spare, key)):
+            await self._in_pool(partial(self._files.delete, [commit.spare]))
+            raise upload_unknown()
+        return key
+
+    async def _u4(self, commit: Commit) -> Committed:
+        self._failpoint("U4")
+        outcome = await self._database.write(partial(commit_upload, commit=commit))
+        self._failpoint("U4.done")
+        return outcome
+
+    async def drop(self, upload: str) -> bool:
+        """End an upload for good: rows first, under tombstones, then its bytes.
+
+        Returns:
+            False if it had ended already.
+        """
+        dropped = await self._database.write(partial(drop_upload, upload=upload))
+        if dropped is None:
+            return False
+        await self._in_pool(partial(self._files.delete, dropped.keys))
+        return True
+
+    async def _in_pool(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+
+async def _done(database: Database, work: Callable[[Connection], bool], already: bool) -> bool:
+    return already or await database.write(work)

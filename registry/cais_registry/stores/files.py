@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bytes of blobs, in files. Every function blocks; callers run them in threads."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from cais_registry.model.errors import StorageFull
+from cais_registry.stores.layout import sync_folder
+
+_FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+_ATTEMPTS: Final = 5
+
+
+def translated(error: OSError) -> Exception:
+    """Turn "the disk is full" into the registry's own error; anything else stays as it is."""
+    if error.errno in _FULL:
+        return StorageFull("the registry's disk is full: delete images and collect garbage")
+    return error
+
+
+class Files:
+    """Files under storage keys: written once, never changed, deleted under a tombstone."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._durable: set[Path] = set()  # folders whose own names are known to be durable
+
+    def path(self, key: str) -> Path:
+        """Where the bytes of a key are."""
+        return self._root / key
+
+    def size(self, key: str) -> int | None:
+        """Size of the bytes under a key, None if there are none."""
+        try:
+            return self.path(key).stat().st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def open(self, key: str) -> int | None:
+        """Open the bytes under a key for reading; None if there are none."""
+        try:
+            return os.open(self.path(key), os.O_RDONLY | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def publish(self, source: str, key: str) -> bool:
+        """Move durable bytes to their final key and make the names durable.
+
+        Returns:
+            False if there are no bytes under `source`: somebody dropped them.
+        """
+        try:
+            return self._place(self.path(source), self.path(key))
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise translated(error) from error
+
+    def write(self, key: str, content: bytes) -> None:
+        """Write a small file durably; one that is there is written anew.
+
+        Raises:
+            StorageFull: If the disk is full; what was written of it stays.
+        """
+        path = self.path(key)
+        try:
+            self._make_folder(path.parent)
+            with path.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            sync_folder(path.parent)
+            sync_folder(path.parent.parent)
+        except OSError as error:
+            raise translated(error) from error
+
+    def _place(self, source: Path, target: Path) -> bool:
+        """Rename; the reaper may remove the target's folder, when empty, at any moment."""
+        for _ in range(_ATTEMPTS):
+            self._make_folder(target.parent)
+            try:
+                source.rename(target)
+            except FileNotFoundError:
+                if not source.exists():
+                    return False
+                continue
+            sync_folder(target.parent)
+            sync_folder(target.parent.parent)
+            return True
+        raise OSError(errno.EAGAIN, "the folder of a blob was removed again and again", target)
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make the folder of one digest; the folders above it are made durable once."""
+        shard = folder.parent
+        if shard not in self._durable:
+            shard.mkdir(parents=True, exist_ok=True)
+            for above in (shard.parent, shard.parent.parent):
+                sync_folder(above)
+            self._durable.add(shard)
+        folder.mkdir(exist_ok=True)
+
+    def delete(self, keys: Iterable[str]) -> list[str]:
+        """R1: delete the bytes under keys, durably; none being there is fine.
+
+        Returns:
+            The keys under which there are no bytes now.
+        """
+        folders: set[Path] = set()
+        gone: list[str] = []
+        for key in keys:
+            path = self.path(key)
+            try:
+                path.unlink(missing_ok=True)
+            except NotADirectoryError:
+                pass
+            except OSError:
+                continue  # its tombstone stays, the next run tries again
+            gone.append(key)
+            folders.add(self._prune(path.parent))
+        for folder in folders:
+            with suppress(FileNotFoundError):
+                sync_folder(folder)
+        return gone
+
+    def _prune(self, folder: Path) -> Path:
+        """Remove the folder of a digest when it is empty; returns the folder that changed."""
+        if folder.parent == self._root:
+            return folder
+        try:
+            folder.rmdir()
+        except OSError:
+            return folder
+        return folder.parent
+
+    def space(self) -> tuple[int, int]:
+        """Capacity of the file system, and what may still be written, in bytes."""
+        found = os.statvfs(self._root)
+        return found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize

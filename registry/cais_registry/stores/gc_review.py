@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Works through the queue of garbage collection.
+
+Steps S1c (manifests), S1a (memberships) and S1b (bytes) of docs/adr/0006. A step decides and acts
+in one transaction and touches no bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+
+from cais_registry.stores.connection import Connection
+from cais_registry.stores.gc_purge import consequences, purge
+from cais_registry.stores.gc_queue import Entry, Kind, Times, due_entries, enqueue, remove
+from cais_registry.stores.gc_verdict import Gone, decide
+
+_NOTHING = Gone()
+
+
+@dataclass(slots=True)
+class Counts:
+    """What reviews have found to be garbage."""
+
+    manifests: int = 0
+    blobs: int = 0
+    bytes: int = 0
+
+    def add(self, kind: Kind, size: int) -> None:
+        """Count one thing."""
+        self.manifests += kind is Kind.MANIFEST
+        self.blobs += kind is Kind.BYTES
+        self.bytes += size
+
+
+def review_batch(
+    connection: Connection, kind: Kind, times: Times, limit: int
+) -> tuple[int, Counts]:
+    """S1: look at entries that are due and act; one short transaction.
+
+    Returns:
+        How many entries were looked at, and what of it was garbage.
+    """
+    entries = list(islice(due_entries(connection, kind, times), limit))
+    counts = Counts()
+    for entry in entries:
+        _review(connection, entry, times, counts)
+    return len(entries), counts
+
+
+def _review(connection: Connection, entry: Entry, times: Times, counts: Counts) -> None:
+    verdict = decide(connection, entry, times, _NOTHING)
+    remove(connection, entry)
+    if verdict.later is not None:
+        enqueue(connection, verdict.later)
+    if verdict.purge:
+        after = consequences(connection, entry)
+        purge(connection, entry, after)
+        for follower in after.followers:
+            enqueue(connection, follower)
+        counts.add(entry.kind, verdict.size)
+
+
+class _Rehearsal:
+    """Takes the decisions of a run over a snapshot, and remembers what would be gone."""
+
+    def __init__(self, connection: Connection, times: Times) -> None:
+        self.counts = Counts()
+        self._connection = connection
+        self._times = times
+        self._gone = Gone()
+        self._waiting: dict[Kind, list[Entry]] = {kind: [] for kind in Kind}
+
+    def run(self, kind: Kind) -> None:
+        for entry in due_entries(self._connection, kind, self._times):
+            self._look(entry)
+        while self._waiting[kind]:
+            self._look(self._waiting[kind].pop())
+
+    def _look(self, entry: Entry) -> None:
+        verdict = decide(self._connection, entry, self._times, self._gone)
+        if not verdict.purge:
+            return
+        after = consequences(self._connection, entry)
+        self._gone.rows.add((entry.kind, entry.repo_id, entry.digest))
+        for name, target in after.tags:
+            self._gone.tags.add((entry.repo_id, name))
+            self._gone.released.add((entry.repo_id, target))
+        for follower in after.followers:
+            self._waiting[follower.kind].append(follower)
+        self.counts.add(entry.kind, verdict.size)
+
+
+def rehearse(connection: Connection, times: Times) -> Counts:
+    """Count what reviews would find to be garbage, and change nothing.
+
+    Args:
+        connection: A snapshot.
+        times: The moment; `Times.end()` counts what can ever be reclaimed as things stand.
+    """
+    rehearsal = _Rehearsal(connection, times)
+    for kind in (Kind.MANIFEST, Kind.MEMBER, Kind.BYTES):
+        rehearsal.run(kind)
+    return rehearsal.counts

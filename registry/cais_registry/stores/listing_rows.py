@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pages of listings. Every query starts at a key, so that late pages cost what early ones do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cais_registry.stores.connection import Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferrerRow:
+    """A manifest that refers to another; annotations are JSON."""
+
+    digest: str
+    media_type: str
+    artifact_type: str | None
+    size: int
+    annotations: str
+
+
+def tags_after(connection: Connection, repo_id: int, last: str, limit: int) -> list[str]:
+    """Tags of a repository in ASCII order, those after a text."""
+    rows = connection.execute(
+        "SELECT name FROM tag WHERE repo_id = :repo AND name > :last ORDER BY name LIMIT :limit",
+        {"repo": repo_id, "last": last, "limit": limit},
+    )
+    return [row["name"] for row in rows]
+
+
+def holds_manifest(connection: Connection, repo_id: int) -> bool:
+    """Whether a repository holds a manifest that is not deleted."""
+    return bool(
+        connection.execute(
+            "SELECT 1 FROM manifest WHERE repo_id = :repo AND deleted_at IS NULL LIMIT 1",
+            {"repo": repo_id},
+        )
+    )
+
+
+def repos_after(connection: Connection, last: str) -> Iterator[str]:
+    """Repositories that hold a manifest, in ASCII order, those after a text, one by one."""
+    rows = connection.rows(
+        "SELECT name FROM repository r WHERE name > :last AND EXISTS"
+        " (SELECT 1 FROM manifest WHERE repo_id = r.id AND deleted_at IS NULL) ORDER BY name",
+        {"last": last},
+    )
+    return (row["name"] for row in rows)
+
+
+def referrers_after(
+    connection: Connection, repo_id: int, subject: str, artifact_type: str | None, last: str
+) -> Iterator[ReferrerRow]:
+    """Manifests that refer to a subject, in the order of their digests, one by one."""
+    rows = connection.rows(
+        "SELECT digest, media_type, artifact_type, size, annotations FROM manifest"
+        " WHERE repo_id = :repo AND subject_digest = :subject AND digest > :last"
+        " AND deleted_at IS NULL AND (:type IS NULL OR artifact_type = :type) ORDER BY digest",
+        {"repo": repo_id, "subject": subject, "type": artifact_type, "last": last},
+    )
+    for row in rows:
+        yield ReferrerRow(
+            digest=row["digest"],
+            media_type=row["media_type"],
+            artifact_type=row["artifact_type"],
+            size=row["size"],
+            annotations=row["annotations"],
+        )
+
+
+def totals(connection: Connection) -> tuple[int, int, int]:
+    """Repositories that hold a manifest, tags, and bytes of all blobs."""
+    rows = connection.execute(
+        "SELECT (SELECT COUNT(*) FROM repository r WHERE EXISTS"
+        " (SELECT 1 FROM manifest WHERE repo_id = r.id AND deleted_at IS NULL)) AS repositories,"
+        " (SELECT COUNT(*) FROM tag) AS tags,"
+        " (SELECT COALESCE(SUM(size), 0) FROM blob) AS bytes"
+    )
+    row = rows[0]
+    return row["repositories"], row["tags"], row["bytes"]

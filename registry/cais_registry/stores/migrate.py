@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Brings the tables of a database to the version of this program, step by step.
+
+Migrations are files `migrations/NNNN_what.sql`, applied in order, each in one transaction with the
+raised `PRAGMA user_version`. A released file is never changed: later files add.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+from cais_registry.stores.layout import UnusableData
+from cais_registry.stores.sqlite import SqliteConnection, connect
+
+
+class SchemaUnknown(UnusableData):
+    """A newer version of the program has changed the tables."""
+
+
+def scripts() -> dict[int, str]:
+    """All migrations, by the version that each brings about."""
+    folder = files(__package__) / "migrations"
+    found = {int(f.name[:4]): f.read_text("utf-8") for f in folder.iterdir() if _is_script(f.name)}
+    return dict(sorted(found.items()))
+
+
+def _is_script(name: str) -> bool:
+    return name.endswith(".sql") and name[:4].isdigit()
+
+
+def migrate(path: Path) -> None:
+    """Apply the migrations that a database lacks; safe when two processes do it at once.
+
+    Raises:
+        SchemaUnknown: If the database is newer than this program.
+    """
+    known = scripts()
+    connection = connect(path)
+    try:
+        for version, script in known.items():
+            _apply(connection, version, script)
+        found = _version(connection)
+        if found > max(known):
+            raise SchemaUnknown(
+                f"{path} has schema {found}, this version knows up to {max(known)}: "
+                "run the newer version that wrote it, or restore a backup from before"
+            )
+    finally:
+        connection.raw.close()
+
+
+def _version(connection: SqliteConnection) -> int:
+    return int(connection.raw.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _apply(connection: SqliteConnection, version: int, script: str) -> None:
+    if _version(connection) >= version:
+        return
+    connection.begin(write=True, now=0)
+    try:
+        if _version(connection) < version:  # another process may have been faster
+            for statement in statements(script):
+                connection.raw.execute(statement)
+            connection.raw.execute(f"PRAGMA user_version = {version}")
+        connection.commit()
+    finally:
+        connection.rollback()
+
+
+def statements(script: str) -> list[str]:
+    """Part a script into statements; they end with `;` at the end of a line."""
+    lines = [line for line in script.splitlines() if not line.lstrip().startswith("--")]
+    parts = "\n".join(lines).split(";\n")
+    return [part.strip().rstrip(";") for part in parts if part.strip().rstrip(";")]

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SQLite behind the `Connection` of this room."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from cais_registry.model.errors import StorageFull
+from cais_registry.stores.connection import Params, Row
+
+BUSY_TIMEOUT_MS: Final = 30_000
+"""How long one of two processes waits for the other one's short write."""
+
+_SETTINGS: Final = (
+    "PRAGMA journal_mode = WAL",  # readers never wait for the writer
+    "PRAGMA synchronous = FULL",  # a commit survives a power loss
+    "PRAGMA foreign_keys = ON",
+    f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}",
+    "PRAGMA journal_size_limit = 67108864",
+    "PRAGMA cache_size = -2048",
+    "PRAGMA trusted_schema = OFF",
+)
+
+
+class SqliteConnection:
+    """One connection; used by one thread at a time."""
+
+    def __init__(self, raw: sqlite3.Connection) -> None:
+        self.raw = raw
+        self.now = 0
+
+    def execute(self, sql: str, params: Params | None = None) -> list[Row]:
+        """See `Connection.execute`."""
+        return self.raw.execute(sql, params or {}).fetchall()
+
+    def rows(self, sql: str, params: Params | None = None) -> Iterator[Row]:
+        """See `Connection.rows`."""
+        return iter(self.raw.execute(sql, params or {}))
+
+    def begin(self, *, write: bool, now: int) -> None:
+        """Begin a transaction; a writing one waits here for other writers, not later."""
+        self.raw.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+        self.now = now
+
+    def commit(self) -> None:
+        """End the transaction; when it returns, the changes survive a power loss."""
+        self.raw.execute("COMMIT")
+
+    def rollback(self) -> None:
+        """Undo the transaction, if one is still open."""
+        with suppress(sqlite3.Error):
+            if self.raw.in_transaction:
+                self.raw.execute("ROLLBACK")
+
+
+def connect(path: Path) -> SqliteConnection:
+    """Open a database file with the settings that the promises of the registry need."""
+    raw = sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, cached_statements=256
+    )
+    raw.row_factory = sqlite3.Row
+    for setting in _SETTINGS:
+        raw.execute(setting)
+    return SqliteConnection(raw)
+
+
+def translated(error: Exception) -> Exception:
+    """Turn "the disk is full" into the registry's own error; anything else stays as it is."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is not None and code & 0xFF == sqlite3.SQLITE_FULL:
+        return StorageFull("the registry's disk is full: delete images and collect garbage")
+    return error

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from cais_registry.stores.connection import Connection, Row, one
+from cais_registry.stores.gc_queue import Due, Entry, Kind, enqueue
+
+
+def point_tag(connection: Connection, repo_id: int, name: str, digest: str) -> None:
+    """Point a tag at a manifest; the one that it pointed at before may be untagged now."""
+    before = one(
+        connection,
+        "SELECT manifest_digest FROM tag WHERE repo_id = :repo AND name = :name",
+        {"repo": repo_id, "name": name},
+    )
+    connection.execute(
+        "INSERT INTO tag (repo_id, name, manifest_digest, created_at, updated_at)"
+        " VALUES (:repo, :name, :digest, :now, :now)"
+        " ON CONFLICT (repo_id, name) DO UPDATE SET manifest_digest = excluded.manifest_digest,"
+        " updated_at = excluded.updated_at",
+        {"repo": repo_id, "name": name, "digest": digest, "now": connection.now},
+    )
+    connection.execute(
+        "UPDATE manifest SET tagged_at = :now, bound_at = :now, untagged_at = NULL,"
+        " released_at = NULL WHERE repo_id = :repo AND digest = :digest",
+        {"repo": repo_id, "digest": digest, "now": connection.now},
+    )
+    if before is not None and before["manifest_digest"] != digest:
+        _untagged(connection, repo_id, before["manifest_digest"])
+
+
+def _untagged(connection: Connection, repo_id: int, digest: str) -> None:
+    connection.execute(
+        "UPDATE manifest SET untagged_at = :now WHERE repo_id = :repo AND digest = :digest"
+        " AND NOT EXISTS"
+        " (SELECT 1 FROM tag WHERE repo_id = :repo AND manifest_digest = :digest)",
+        {"repo": repo_id, "digest": digest, "now": connection.now},
+    )
+
+
+def delete_tag(connection: Connection, repo_id: int, name: str) -> bool:
+    """Delete a tag and nothing else; a manifest that loses its last tag so is released.
+
+    Returns:
+        False if the repository does not have it.
+    """
+    row = one(
+        connection,
+        "DELETE FROM tag WHERE repo_id = :repo AND name = :name RETURNING name, manifest_digest",
+        {"repo": repo_id, "name": name},
+    )
+    if row is None:
+        return False
+    _remember(connection, repo_id, row, "tag deleted")
+    released_at = connection.now
+    if release(connection, repo_id, row["manifest_digest"], released_at):
+        entry = Entry(
+            kind=Kind.MANIFEST,
+            repo_id=repo_id,
+            digest=row["manifest_digest"],
+            due=Due.WINDOW,
+            since=released_at,
+            explicit=True,
+        )
+        enqueue(connection, entry)
+    return True
+
+
+def release(connection: Connection, repo_id: int, digest: str, when: int) -> bool:
+    """Mark a manifest as released if it has no tag any more."""
+    rows = connection.execute(
+        "UPDATE manifest SET released_at = :when"
+        " WHERE repo_id = :repo AND digest = :digest AND NOT EXISTS"
+        " (SELECT 1 FROM tag WHERE repo_id = :repo AND manifest_digest = :digest)"
+        " RETURNING 1 AS done",
+        {"repo": repo_id, "digest": digest, "when": when},
+    )
+    return bool(rows)
+
+
+def delete_tags_of(connection: Connection, repo_id: int, digest: str, *, reason: str) -> None:
+    """Delete all tags of a manifest."""
+    rows = connection.execute(
+        "DELETE FROM tag WHERE repo_id = :repo AND manifest_digest = :digest"
+        " RETURNING name, manifest_digest",
+        {"repo": repo_id, "digest": digest},
+    )
+    for row in rows:
+        _remember(connection, repo_id, row, reason)
+
+
+def drop_tag(connection: Connection, repo_id: int, name: str, *, reason: str) -> None:
+    """Delete a tag without any consequence for its manifest."""
+    row = one(
+        connection,
+        "DELETE FROM tag WHERE repo_id = :repo AND name = :name RETURNING name, manifest_digest",
+        {"repo": repo_id, "name": name},
+    )
+    if row is not None:
+        _remember(connection, repo_id, row, reason)
+
+
+def _remember(connection: Connection, repo_id: int, row: Row, reason: str) -> None:
+    connection.execute(
+        "INSERT INTO deleted_tag (repo_id, name, manifest_digest, deleted_at, reason)"
+        " VALUES (:repo, :name, :digest, :now, :reason)",
+        {
+            "repo": repo_id,
+            "name": row["name"],
+            "digest": row["manifest_digest"],
+            "now": connection.now,
+            "reason": reason,
+        },
+    )
+
+
+def forget_deleted_tags(connection: Connection, before: int, limit: int) -> int:
+    """Drop the history of tags that were deleted before a moment; returns how many."""
+    rows = connection.execute(
+        "DELETE FROM deleted_tag WHERE id IN"
+        " (SELECT id FROM deleted_tag WHERE deleted_at <= :before LIMIT :limit) RETURNING id",
+        {"before": before, "limit": limit},
+    )
+    return len(rows)

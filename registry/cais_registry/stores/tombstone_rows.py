@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tombstones: keys whose bytes may be deleted, because nothing names them and nothing ever will."""
+
+from __future__ import annotations
+
+from cais_registry.stores.connection import Connection
+
+
+def bury(
+    connection: Connection, key: str, *, reason: str, digest: str | None = None, size: int = 0
+) -> None:
+    """Write down that the bytes under a key may be deleted.
+
+    Args:
+        connection: The transaction, which also removes the last row that names the key.
+        key: The storage key.
+        reason: Why, for people.
+        digest: What the bytes are or were about to be.
+        size: Bytes that deleting gives back; 0 if unknown, or if whoever buries deletes at once.
+    """
+    connection.execute(
+        "INSERT INTO tombstone (storage_key, digest, size, created_at, reason)"
+        " VALUES (:key, :digest, :size, :now, :reason) ON CONFLICT (storage_key) DO NOTHING",
+        {"key": key, "digest": digest, "size": size, "now": connection.now, "reason": reason},
+    )
+
+
+def oldest(connection: Connection, limit: int, offset: int = 0) -> list[tuple[str, int]]:
+    """Keys that wait for their bytes to be deleted, oldest first, with their sizes."""
+    rows = connection.execute(
+        "SELECT storage_key, size FROM tombstone ORDER BY created_at, storage_key"
+        " LIMIT :limit OFFSET :offset",
+        {"limit": limit, "offset": offset},
+    )
+    return [(row["storage_key"], row["size"]) for row in rows]
+
+
+def waiting_bytes(connection: Connection) -> int:
+    """Bytes that wait to be deleted."""
+    rows = connection.execute("SELECT COALESCE(SUM(size), 0) AS total FROM tombstone")
+    return int(rows[0]["total"])
+
+
+def forget(connection: Connection, keys: list[str]) -> None:
+    """R2: the bytes under these keys are gone."""
+    for key in keys:
+        connection.execute("DELETE FROM tombstone WHERE storage_key = :key", {"key": key})

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bytes of one upload, open for one request."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from cais_registry.model.digest import Digest
+from cais_registry.stores.files import translated
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+T = TypeVar("T")
+_BLOCK: Final = 1 << 20
+
+
+class Busy(Exception):  # noqa: N818 - reads as the condition it is
+    """Another request has the upload open."""
+
+
+class UploadFile:
+    """An upload's file, locked, so that no two requests write to it, in whichever process.
+
+    Writing and hashing happen in a thread; at most one write is under way. The hash goes on only
+    while it has seen every byte of the file, else it is computed anew at the end.
+    """
+
+    def __init__(self, path: Path, pool: Executor, hasher: tuple[_Hash, int] | None) -> None:
+        """Open (or make) and lock the file.
+
+        Args:
+            path: Where it is.
+            pool: Threads to work in.
+            hasher: What has seen the first so many bytes.
+
+        Raises:
+            Busy: If another request has it open.
+        """
+        self._pool = pool
+        self._path = path
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._descriptor)
+            raise Busy from None
+        self.size = os.fstat(self._descriptor).st_size
+        self._hash = hasher[0] if hasher is not None and hasher[1] == self.size else None
+        self._pending: asyncio.Future[Any] | None = None
+        self._failed: Exception | None = None
+
+    @property
+    def hasher(self) -> tuple[_Hash, int] | None:
+        """What has seen every byte, with their number; to go on with in the next request."""
+        return None if self._hash is None else (self._hash, self.size)
+
+    def hash_with(self, algorithm: str) -> None:
+        """Hash from the first byte on, if no byte is there yet."""
+        if self._hash is None and self.size == 0:
+            self._hash = hashlib.new(algorithm, usedforsecurity=False)
+
+    async def write(self, pieces: Sequence[bytes]) -> None:
+        """Begin to append pieces, after those before are written.
+
+        Raises:
+            StorageFull: If the disk is full; what fitted is kept.
+        """
+        await self.flush()
+        if self._failed is not None:
+            raise self._failed  # bytes are missing before these
+        self._begin(partial(self._append, pieces))
+
+    async def flush(self) -> None:
+        """Wait until all is written (not: durable).
+
+        Raises:
+            StorageFull: If the disk is full; what fitted is kept.
+        """
+        if self._pending is not None:
+            pending, self._pending = self._pending, None
+            await self._wait(pending)
+
+    def _begin(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        self._pending = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        return self._pending
+
+    async def _wait(self, pending: asyncio.Future[T]) -> T:
+        """Wait for a thread; whoever is cancelled meanwhile leaves it to `close`."""
+        try:
+            return await asyncio.shield(pending)
+        except asyncio.CancelledError:
+            self._pending = pending
+            raise
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        await self.flush()
+        pending = self._begin(work)
+        self._pending = None
+        return await self._wait(pending)
+
+    def _append(self, pieces: Sequence[bytes]) -> None:
+        try:
+            for piece in pieces:
+                self._append_all(piece)
+        except OSError as error:
+            self._hash = None
+            self._failed = translated(error)
+            raise self._failed from error
+
+    def _append_all(self, piece: bytes) -> None:
+        view = memoryview(piece)
+        while view:
+            written = os.write(self._descriptor, view)
+            self.size += written
+            if self._hash is not None:
+                self._hash.update(view[:written])
+            view = view[written:]
+
+    async def sync(self) -> None:
+        """Make the bytes durable."""
+        await self._in_thread(self._sync)
+
+    def _sync(self) -> None:
+        try:
+            os.fsync(self._descriptor)
+        except OSError as error:
+            raise translated(error) from error
+
+    async def digest(self, algorithm: str) -> Digest:
+        """The digest of all bytes; computed anew where it was not along the way."""
+        if self._hash is not None and self._hash.name == algorithm:
+            return Digest(algorithm, self._hash.hexdigest())
+        return await self._in_thread(partial(self._rehash, algorithm))
+
+    def _rehash(self, algorithm: str) -> Digest:
+        hasher = hashlib.new(algorithm, usedforsecurity=False)
+        offset = 0
+        while block := os.pread(self._descriptor, _BLOCK, offset):
+            hasher.update(block)
+            offset += len(block)
+        return Digest(algorithm, hasher.hexdigest())
+
+    def close(self) -> None:
+        """Unlock and close, once what is being written is written."""
+        if self._pending is not None and not self._pending.done():
+            self._pending.add_done_callback(self._close_after)
+        else:
+            os.close(self._descriptor)
+
+    def _close_after(self, pending: asyncio.Future[Any]) -> None:
+        if not pending.cancelled():
+            pending.exception()  # nobody waits for it any more
+        os.close(self._descriptor)
+
+
+def is_busy(path: Path) -> bool:
+    """Whether some request has an upload's file open."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
