@@ -22,12 +22,9 @@ def run_pod(place: Place) -> None:
     shell.type(f"kubectl -n {NAMESPACE} get pod hello -o wide")
     shell.type(f"kubectl -n {NAMESPACE} logs hello")
     shell.type(listed)
-    print(
-        "What the registry's log says of it; `ns=` is how containerd names the registry it means:"
-    )
-    shell.type(
-        f"kubectl -n {NAMESPACE} logs deployment/{REGISTRY} --since=5m | grep 'ns=' | tail -3"
-    )
+    print("The registry's log of it; `ns` is the registry that containerd says it means:")
+    log = f"kubectl -n {NAMESPACE} logs deployment/{REGISTRY} --since=5m"
+    shell.type(f'{log} | grep \'"ns": "{ADDRESS}"\' | tail -3')
 
 
 def _forget(shell: Shell) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the documents say, against what there is."""
 
+import argparse
 import json
 import re
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import yaml
 
 from cais_operator import __main__ as operator_command
 from cais_operator.resource import parse
+from cais_registry.cli.main import _parser as server_parser
 from cais_registry.config import document
 
 ROOT = Path(__file__).parents[2]
@@ -96,6 +98,19 @@ def test_every_key_of_the_example_configuration_is_known_and_every_block_is_show
 def test_every_setting_of_the_server_is_documented(struct: type) -> None:
     for field in msgspec.structs.fields(struct):
         assert field.encode_name in CONFIGURATION
+
+
+def test_every_command_and_flag_of_the_server_is_documented() -> None:
+    (commands,) = (
+        action
+        for action in server_parser()._actions
+        if isinstance(action, argparse._SubParsersAction)
+    )
+    for name, parser in commands.choices.items():
+        assert f"cais-registry {name}" in CONFIGURATION
+        flags = {flag for action in parser._actions for flag in action.option_strings}
+        for flag in flags - {"-h", "--help"}:
+            assert re.search(rf"(?<![\w-]){flag}\b", CONFIGURATION), f"{name} {flag}"
 
 
 def test_every_flag_and_variable_of_the_operator_is_documented() -> None:
