@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate  # type: ignore[import-untyped]  # it ships no types
+import kubernetes_validate
 import pytest
 import yaml
 

@@ -4,7 +4,7 @@
 import subprocess
 from typing import Any
 
-import kubernetes_validate  # type: ignore[import-untyped]  # it ships no types
+import kubernetes_validate
 import pytest
 import yaml
 
