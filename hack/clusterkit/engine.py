@@ -151,10 +151,12 @@ def stop(where: Places) -> None:
 
 
 def _wait_for_end(outer: process.Process, first: process.Process | None) -> None:
-    gone = process.wait_until(
-        lambda: not (process.is_alive(outer) or (first is not None and process.is_alive(first))),
-        seconds=30,
-    )
+    def is_gone() -> bool:
+        machine.thaw()
+        alive = process.is_alive(outer) or (first is not None and process.is_alive(first))
+        return not alive
+
+    gone = process.wait_until(is_gone, seconds=30)
     if not gone:
         raise ClusterError(f"process {outer.pid} (the engine) does not end")
 

@@ -113,14 +113,31 @@ def remove_link(name: str) -> None:
         raise ClusterError(f"the network link {name} does not go away")
 
 
+def _trees() -> list[Path]:
+    root = Path("/sys/fs/cgroup")
+    return [root / CGROUP, *root.glob(f"*/{CGROUP}")]
+
+
+def thaw() -> None:
+    """Let frozen processes of the cluster go on, so that they can end.
+
+    A runtime freezes a container to end or to measure it; killed in between, it leaves processes
+    that not even SIGKILL ends.
+    """
+    for tree in _trees():
+        for name, value in (("freezer.state", "THAWED"), ("cgroup.freeze", "0")):
+            for file in tree.rglob(name):
+                with contextlib.suppress(OSError):  # it may be gone by now
+                    file.write_text(value)
+
+
 def remove_cgroups() -> None:
     """Remove the cgroups of the cluster in every hierarchy.
 
     Raises:
         ClusterError: One of them still holds a process.
     """
-    root = Path("/sys/fs/cgroup")
-    trees = [root / CGROUP, *root.glob(f"*/{CGROUP}")]
+    trees = _trees()
     if not process.wait_until(lambda: _remove_trees(trees), seconds=20):
         left = ", ".join(str(tree) for tree in trees if tree.exists())
         raise ClusterError(f"these cgroups still hold processes: {left}")
@@ -153,6 +170,7 @@ def _clean_hidden(controller: str) -> None:
 
 
 def _remove_trees(trees: list[Path]) -> bool:
+    thaw()
     for tree in trees:
         for folder, _, _ in os.walk(tree, topdown=False):
             with contextlib.suppress(OSError):

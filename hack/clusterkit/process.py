@@ -30,10 +30,12 @@ def start_and_parent(stat: str) -> tuple[int, int]:
 
 
 def look_up(pid: int) -> Process | None:
-    """Return the process with this id, None when there is none."""
+    """Return the process with this id, None when there is none or it has ended unnoticed."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
+        return None
+    if stat.rpartition(")")[2].split()[0] in {"Z", "X"}:
         return None
     return Process(pid=pid, start=start_and_parent(stat)[0])
 
