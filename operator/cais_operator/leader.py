@@ -66,14 +66,14 @@ class Leader:
 
     async def acquire(self) -> None:
         """Wait until this process holds the Lease."""
-        while not await self._try():
+        while not await self._try():  # noqa: ASYNC110 - the API server is asked, not an event
             await asyncio.sleep(self._times.pause)
         self.leading = True
         _log.info("leading as %s", self._identity)
 
     async def hold(self) -> None:
         """Renew until that fails for too long; returns when the Lease is lost."""
-        while await self._renewed_in_time():
+        while await self._renewed_in_time():  # noqa: ASYNC110 - see acquire
             await asyncio.sleep(self._times.pause)
         self.leading = False
         _log.error("the Lease %s/%s is lost: stopping", self._namespace, NAME)

@@ -97,7 +97,7 @@ class Loops:
             pause = self._queue.failed(key, getattr(error, "retry_after", None))
             _log.warning("%s; again in %.1f s", error, pause, extra={"key": key})
             return "retry"
-        except Exception:  # a bug that one Registry meets must not stop the others
+        except Exception:  # noqa: BLE001 - a bug that one Registry meets must not stop the others
             pause = self._queue.failed(key)
             _log.exception("reconcile failed; again in %.1f s", pause, extra={"key": key})
             return "error"
@@ -172,7 +172,7 @@ class Loops:
         for key in {key for body in bodies for key in keys_of(body)}:
             self._queue.add(key)
         if self._is_authority(live):
-            for key in self._references.keys():
+            for key in self._references.known():
                 self._queue.add(key)
 
     def _is_authority(self, live: Object) -> bool:

@@ -14,7 +14,7 @@ from cais_operator.errors import Conflict, NotFound, Rejected
 from cais_operator.names import Hosts
 from cais_operator.resource import Registry
 from cais_operator.settings import Settings
-from cais_operator.world import World
+from cais_operator.world import World, cluster_ips
 
 _AUTHORITY_VALIDITY = timedelta(days=3650)
 _AUTHORITY_NAME = "Cais CA"
@@ -147,13 +147,6 @@ class Generator:
         entries = await asyncio.to_thread(pki.hash_users, passwords, known=known, key=key)
         manifest = desired.users_secret(registry, self._settings, entries)
         return await self._writer.ensure_secret(world, manifest)
-
-
-def cluster_ips(service: Object) -> tuple[str, ...]:
-    """Return the ClusterIPs of a live Service."""
-    spec = service.get("spec") or {}
-    found = spec.get("clusterIPs") or [spec.get("clusterIP")]
-    return tuple(ip for ip in found if ip and ip != "None")
 
 
 def _node_port(service: Object) -> int | None:

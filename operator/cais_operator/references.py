@@ -29,7 +29,7 @@ class References:
         """Say where the watches run."""
         self._group = group
 
-    def keys(self) -> Iterable[Key]:
+    def known(self) -> Iterable[Key]:
         """Return every Registry that was looked at and is still there."""
         return tuple(self._of)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asks a registry server's admin API what it has loaded, how full it is and how its last GC went."""
+"""Asks a registry server's admin API: what it has loaded, how full it is, how its last GC went."""
 
 import asyncio
 import json

@@ -116,5 +116,5 @@ def _event(body: Object, condition: Mapping[str, Any], now: datetime) -> Object:
 
 def _is_bad(condition: Mapping[str, Any]) -> bool:
     """Only what a person must act on is a warning; not being ready yet is not."""
-    failed = condition["type"] == "GarbageCollected" and condition["status"] == "False"
+    failed: bool = condition["type"] == "GarbageCollected" and condition["status"] == "False"
     return failed or (condition["type"] == "Stalled" and condition["status"] == "True")

@@ -11,11 +11,10 @@ from collections.abc import Callable, Mapping
 from cais_operator import credentials, names
 from cais_operator.cluster import Cluster, Object
 from cais_operator.errors import NotFound
-from cais_operator.material import cluster_ips
 from cais_operator.observed import ServerState
 from cais_operator.registry_api import RegistryApi
 from cais_operator.resource import Registry
-from cais_operator.world import Observer, World
+from cais_operator.world import Observer, World, cluster_ips
 
 _NUDGE_PAUSE = 10  # seconds between two touches of the same pod for the same files
 _log = logging.getLogger(__name__)

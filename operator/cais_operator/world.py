@@ -109,6 +109,13 @@ def referenced(registry: Registry) -> tuple[str, ...]:
     return tuple(dict.fromkeys(ref.name for ref in refs if ref is not None))
 
 
+def cluster_ips(service: Object) -> tuple[str, ...]:
+    """Return the ClusterIPs of a live Service."""
+    spec = service.get("spec") or {}
+    found = spec.get("clusterIPs") or [spec.get("clusterIP")]
+    return tuple(ip for ip in found if ip and ip != "None")
+
+
 def _expected(registry: Registry) -> tuple[Name, ...]:
     generated = (user for user in registry.spec.access.users if user.password_secret_ref is None)
     return (

@@ -21,11 +21,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import programs
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+import programs
 
 DEADLINE = 90.0  # seconds; generous, because the machine may be busy
 _PAUSE = 0.05  # seconds between two looks
@@ -122,9 +123,12 @@ def free_port() -> int:
 @contextmanager
 def running(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A process that is gone afterwards, with its output in a file."""
-    with log.open("ab") as output, subprocess.Popen(
-        command, stdout=output, stderr=output, stdin=subprocess.DEVNULL
-    ) as process:
+    with (
+        log.open("ab") as output,
+        subprocess.Popen(
+            command, stdout=output, stderr=output, stdin=subprocess.DEVNULL
+        ) as process,
+    ):
         try:
             yield process
         finally:

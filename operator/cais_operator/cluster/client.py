@@ -38,8 +38,8 @@ class Client:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._short.close()
-        await self._long.close()
+        for client in (self._short, self._long):
+            await client.close()  # type: ignore[no-untyped-call]
 
     async def get(self, kind: str, namespace: str, name: str) -> Object:
         """See `interface.Cluster`."""
@@ -183,7 +183,7 @@ class Client:
         return answer
 
 
-async def _request(  # noqa: PLR0913 - what a request has
+async def _request(  # noqa: PLR0913, PLR0917 - what a request has
     client: ApiClient,
     method: str,
     path: str,
@@ -194,7 +194,7 @@ async def _request(  # noqa: PLR0913 - what a request has
     *,
     timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own, for connect and read apart
 ) -> aiohttp.ClientResponse:
-    method, url, headers, body, _ = await client.param_serialize(
+    _, url, headers, data, _ = await client.param_serialize(
         method,
         path,
         query_params=dict(query),
@@ -202,7 +202,7 @@ async def _request(  # noqa: PLR0913 - what a request has
         body=body,
         auth_settings=["BearerToken"],
     )
-    answer = await client.call_api(method, url, headers, body, _request_timeout=timeout)
+    answer = await client.call_api(method, url, headers, data, _request_timeout=timeout)
     response: aiohttp.ClientResponse = answer.response
     return response
 
@@ -230,5 +230,5 @@ def _event(line: Object, subject: str) -> WatchEvent:
 
 
 def _unavailable(subject: str, error: BaseException) -> errors.ApiUnavailable:
-    words = f"the API server cannot be reached for {subject}: {error or type(error).__name__}"
+    words = f"the API server cannot be reached for {subject}: {str(error) or type(error).__name__}"
     return errors.ApiUnavailable(words)

@@ -2,7 +2,8 @@
 """Does a live object hold what we applied? Found without a write, from its managedFields. Pure.
 
 `managedFields` has one entry per manager with the set of fields it applied (format `FieldsV1`:
-`f:name` a field, `k:{...}` a list item by its keys, `v:...` a value of a set, `.` the thing itself).
+`f:name` a field, `k:{...}` an item of a list by its keys, `v:...` a value of a set, `.` the thing
+itself).
 The live object projected on our entry is what is left of our last apply; its digest equals the
 digest of the desired object exactly when an apply would change nothing. A field that someone else
 took over has left our entry, so even an edit that was undone shows.

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real operator as a process, against a real API server, in namespaces of its own."""
+
+import base64
+import itertools
+import json
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from support.apiserver import ApiServer, free_port, running, wait_for
+
+GROUP = "/apis/cais.dev/v1alpha1"
+PATHS = {
+    "Service": "/api/v1/namespaces/{}/services",
+    "Secret": "/api/v1/namespaces/{}/secrets",
+    "ConfigMap": "/api/v1/namespaces/{}/configmaps",
+    "ServiceAccount": "/api/v1/namespaces/{}/serviceaccounts",
+    "PersistentVolumeClaim": "/api/v1/namespaces/{}/persistentvolumeclaims",
+    "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
+    "CronJob": "/apis/batch/v1/namespaces/{}/cronjobs",
+    "NetworkPolicy": "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies",
+    "Lease": "/apis/coordination.k8s.io/v1/namespaces/{}/leases",
+    "Event": "/api/v1/namespaces/{}/events",
+    "Registry": GROUP + "/namespaces/{}/registries",
+}
+CHILDREN = (
+    ("Service", "team"),
+    ("NetworkPolicy", "team"),
+    ("NetworkPolicy", "team.gc"),
+    ("ServiceAccount", "team"),
+    ("ConfigMap", "team-config"),
+    ("ConfigMap", "team-ca"),
+    ("PersistentVolumeClaim", "team-data"),
+    ("Secret", "team-tls"),
+    ("Secret", "team-admin"),
+    ("Secret", "team-gc"),
+    ("Secret", "team-pull"),
+    ("Secret", "team-users"),
+    ("Deployment", "team"),
+    ("CronJob", "team-gc"),
+)
+_WRITES = ("create", "update", "patch", "delete", "deletecollection")
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Two namespaces of one test: a tenant's and the operator's."""
+
+    api: ApiServer
+    team: str
+    system: str
+
+    def path(self, kind: str, name: str = "", namespace: str = "") -> str:
+        path = PATHS[kind].format(namespace or self.team)
+        return f"{path}/{name}" if name else path
+
+    def get(self, kind: str, name: str, namespace: str = "") -> dict[str, Any] | None:
+        return self.api.find(self.path(kind, name, namespace))
+
+    def all(self, kind: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.api.request("GET", self.path(kind))["items"]
+        return found
+
+    def delete(self, kind: str, name: str) -> None:
+        self.api.request("DELETE", self.path(kind, name))
+
+    def create_registry(self, spec: dict[str, Any] | None = None, name: str = "team") -> None:
+        body = {
+            "apiVersion": "cais.dev/v1alpha1",
+            "kind": "Registry",
+            "metadata": {"name": name, "namespace": self.team},
+            "spec": spec or {},
+        }
+        self.api.request("POST", self.path("Registry") + "?fieldValidation=Strict", body)
+
+    def condition(self, kind: str, name: str = "team") -> dict[str, Any]:
+        status = (self.get("Registry", name) or {}).get("status") or {}
+        conditions = status.get("conditions") or ()
+        return next((one for one in conditions if one["type"] == kind), {})
+
+    def missing(self) -> list[tuple[str, str]]:
+        return [one for one in CHILDREN if self.get(*one) is None]
+
+    def wait_complete(self) -> None:
+        """Until every child and the status is there."""
+        wait_for(lambda: not self.missing(), f"all children in {self.team}")
+        wait_for(lambda: self.condition("Ready"), "the status")
+
+    def secret(self, name: str, key: str = "password", namespace: str = "") -> str:
+        found = self.get("Secret", name, namespace)
+        assert found is not None
+        return base64.b64decode(found["data"][key]).decode()
+
+    def material(self) -> dict[str, Any]:
+        """All that is generated once; by name of the Secret."""
+        names = ("team-tls", "team-admin", "team-gc", "team-pull")
+        found = {name: self.get("Secret", name) for name in names}
+        found["cais-ca"] = self.get("Secret", "cais-ca", self.system)
+        return {name: one["data"] for name, one in found.items() if one is not None}
+
+    def writes(self) -> list[tuple[str, str, str]]:
+        """What operators have written here, but for the Lease: verb, resource, name."""
+        return [
+            (one["verb"], one["objectRef"]["resource"], one["objectRef"].get("name", ""))
+            for one in self.api.audit("cais-operator")
+            if one["verb"] in _WRITES
+            and one["objectRef"].get("namespace") in (self.team, self.system)
+            and one["objectRef"]["resource"] != "leases"
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """A running operator."""
+
+    process: subprocess.Popen[bytes]
+    health: str
+    log: Path
+    arguments: tuple[str, ...] = field(default=())
+
+    def fetch(self, path: str) -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(self.health + path, timeout=10) as answer:  # noqa: S310 - ours
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def reconciles(self) -> float:
+        lines = self.fetch("/metrics")[1].splitlines()
+        values = (line.split()[-1] for line in lines if line.startswith("cais_reconciles_total"))
+        return sum(float(value) for value in values)
+
+    def leads(self) -> bool:
+        return "cais_leading 1.0" in self.fetch("/metrics")[1]
+
+    def wait_looked_again(self, times: int) -> None:
+        """Until that many more reconciles were done."""
+        start = self.reconciles()
+        wait_for(lambda: self.reconciles() >= start + times, f"{times} more reconciles")
+
+
+def new_place(api: ApiServer) -> Place:
+    """Two fresh namespaces."""
+    number = f"{os.getpid()}-{next(_numbers)}"
+    place = Place(api=api, team=f"team-{number}", system=f"system-{number}")
+    for name in (place.team, place.system):
+        api.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    return place
+
+
+@contextmanager
+def operator(place: Place, folder: Path, *arguments: str) -> Iterator[Operator]:
+    """Start `cais-operator run` for the place; killed at the end."""
+    port = free_port()
+    log = folder / f"operator-{port}.log"
+    command = [
+        *(sys.executable, "-m", "cais_operator", "run"),
+        f"--kubeconfig={place.api.kubeconfig}",
+        f"--namespace={place.team}",
+        f"--system-namespace={place.system}",
+        f"--health-listen=127.0.0.1:{port}",
+        "--log-format=json",
+        *arguments,
+    ]
+    with running(command, log) as process:
+        yield Operator(
+            process=process,
+            health=f"http://127.0.0.1:{port}",
+            log=log,
+            arguments=tuple(command),
+        )
+
+
+def log_lines(operator: Operator) -> list[dict[str, Any]]:
+    """The log as objects."""
+    return [json.loads(line) for line in operator.log.read_text().splitlines()]
