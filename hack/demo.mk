@@ -9,3 +9,4 @@ demo-down: ## Remove the demo and its cluster
 .PHONY: e2e
 e2e: install ## The whole cluster, real pods, real clients; runs the demo first
 	$(PYTEST) --capture=tee-sys tests/e2e
+	$(if $(CI),$(MAKE) demo-down)
