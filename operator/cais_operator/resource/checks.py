@@ -39,6 +39,10 @@ class Range:
     least: int
     most: int
 
+    def allows(self, number: int) -> bool:
+        """Return whether the number is allowed."""
+        return self.least <= number <= self.most
+
 
 AT_LEAST_ONE = AtLeast(1)
 

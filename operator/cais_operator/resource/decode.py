@@ -47,7 +47,7 @@ class _Decoder:
         self.problems: list[Problem] = []
 
     def value(self, kind: Any, value: object, path: str) -> Any:  # noqa: ANN401 - any JSON value
-        kind, checks = _unwrap(kind)
+        kind, checks = unwrap(kind)
         if dataclasses.is_dataclass(kind) and kind not in _SCALARS:
             return self._object(kind, value, path)
         origin = typing.get_origin(kind)
@@ -118,7 +118,7 @@ class _Decoder:
         for check in checks:
             if isinstance(check, Pattern) and not check.allows(str(value)):
                 self._refuse(path, value, check.rule)
-            if isinstance(check, Range) and not check.least <= int(value) <= check.most:
+            if isinstance(check, Range) and isinstance(value, int) and not check.allows(value):
                 self._refuse(path, value, f"must be from {check.least} to {check.most}")
         try:
             return read(value)
@@ -126,8 +126,12 @@ class _Decoder:
             return self._refuse(path, value, str(error))
 
 
-def _unwrap(kind: Any) -> tuple[Any, tuple[Any, ...]]:  # noqa: ANN401 - any type hint
-    """Take `Optional` and `Annotated` off a type hint; None never comes this far."""
+def unwrap(kind: Any) -> tuple[Any, tuple[Any, ...]]:  # noqa: ANN401 - any type hint
+    """Take `Optional` and `Annotated` off a type hint.
+
+    Returns:
+        The bare type, and the checks that annotated it.
+    """
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
         kind = next(one for one in typing.get_args(kind) if one is not types.NoneType)
     if typing.get_origin(kind) is typing.Annotated:

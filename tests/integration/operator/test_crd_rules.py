@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a real API server says to the CRD's rules."""
+
+import json
+import urllib.error
+from typing import Any
+
+import pytest
+import yaml
+
+from support.apiserver import ApiServer
+from support.crd_cases import BROKEN, CASES, Case, Spec
+from support.operators import GROUP
+
+PATH = f"{GROUP}/namespaces/default/registries"
+
+
+def _id(case: Case) -> str:
+    return case.message[:32]
+
+
+def _body(spec: Spec, name: str = "team") -> dict[str, Any]:
+    kind = {"apiVersion": "cais.dev/v1alpha1", "kind": "Registry"}
+    return {**kind, "metadata": {"name": name}, "spec": spec}
+
+
+def _dry_run(api: ApiServer, spec: Spec, name: str) -> dict[str, Any]:
+    query = "?dryRun=All&fieldValidation=Strict"
+    return api.request("POST", PATH + query, _body(spec, name))
+
+
+def _refusal(caught: pytest.ExceptionInfo[urllib.error.HTTPError]) -> str:
+    assert caught.value.code == 422
+    found: str = json.load(caught.value)["message"]
+    return found
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.before is None], ids=_id)
+def test_a_rule_accepts_and_refuses(api: ApiServer, case: Case) -> None:
+    _dry_run(api, case.accepted, case.names[0])
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        _dry_run(api, case.refused, case.names[1])
+    assert case.message in _refusal(caught)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.before is not None], ids=_id)
+def test_a_rule_about_a_change_accepts_and_refuses(api: ApiServer, case: Case) -> None:
+    name = f"change-{CASES.index(case)}"
+    before = api.request("POST", PATH, _body(case.before or {}, name))
+    path = f"{PATH}/{name}"
+    try:
+        api.request("PUT", f"{path}?dryRun=All", {**before, "spec": case.accepted})
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            api.request("PUT", f"{path}?dryRun=All", {**before, "spec": case.refused})
+        assert case.message in _refusal(caught)
+    finally:
+        api.request("DELETE", path)
+
+
+@pytest.mark.parametrize(("field", "spec"), BROKEN)
+def test_a_broken_spec_is_refused_with_its_field(api: ApiServer, field: str, spec: Spec) -> None:
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        _dry_run(api, spec, "broken")
+    assert field in _refusal(caught)
+
+
+def test_a_misspelt_field_is_refused(api: ApiServer) -> None:
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        _dry_run(api, {"paussed": True}, "broken")
+    assert 'unknown field "spec.paussed"' in json.load(caught.value)["message"]
+
+
+def test_an_empty_spec_gets_every_default(api: ApiServer, crd_schema: dict[str, Any]) -> None:
+    found = _dry_run(api, {}, "empty")["spec"]
+    volume = crd_schema["properties"]["storage"]["properties"]["volume"]["properties"]
+    assert found["storage"]["volume"] == {
+        "size": volume["size"]["default"],
+        "onDelete": volume["onDelete"]["default"],
+    }
+    assert found["garbageCollection"]["schedule"] == "17 3 * * *"
+
+
+def test_the_longest_spec_stays_within_the_cost_of_the_rules(api: ApiServer) -> None:
+    users = [f"{number:063d}" for number in range(64)]
+    rule = {"users": users[32:], "repositories": ["**"], "actions": ["pull"]}
+    access = {"users": [{"name": name} for name in users], "rules": [rule] * 64}
+    _dry_run(api, {"access": access}, "long")
+
+
+@pytest.fixture
+def crd_schema(request: pytest.FixtureRequest) -> dict[str, Any]:
+    text = (request.config.rootpath / "crds/registries.cais.dev.yaml").read_text()
+    version = yaml.safe_load(text)["spec"]["versions"][0]
+    found: dict[str, Any] = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    return found

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""For each CEL rule of the CRD one spec that it accepts and one that it refuses.
+
+A contract test sees to it that no rule is without a case; an integration test asks a real
+API server.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+Spec = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One rule.
+
+    Attributes:
+        message: The rule's message, as it begins.
+        accepted: A spec that the rule lets pass.
+        refused: One that it does not.
+        before: For rules about a change: the spec as it was.
+        names: A name that is accepted and one that is refused, for the rule about names.
+    """
+
+    message: str
+    accepted: Spec
+    refused: Spec
+    before: Spec | None = None
+    names: tuple[str, str] = ("team", "team")
+
+
+def _volume(**volume: Any) -> Spec:
+    return {"storage": {"volume": volume}}
+
+
+def _issued(validity: str, renew_before: str) -> Spec:
+    return {"tls": {"issued": {"validity": validity, "renewBefore": renew_before}}}
+
+
+def _rule(user: str) -> Spec:
+    rule = {"users": [user], "repositories": ["apps/**"], "actions": ["pull"]}
+    return {"access": {"users": [{"name": "ci"}], "rules": [rule]}}
+
+
+def _pod(**pod: Any) -> Spec:
+    return {"pod": pod}
+
+
+CASES = (
+    Case(
+        message="metadata.name must begin with a letter",
+        accepted={},
+        refused={},
+        names=("a" * 40, "a" * 41),
+    ),
+    Case(
+        message="metadata.name must begin with a letter",
+        accepted={},
+        refused={},
+        names=("team-1", "1-team"),
+    ),
+    Case(
+        message="metadata.name must begin with a letter",
+        accepted={},
+        refused={},
+        names=("team-1", "team.1"),
+    ),
+    Case(
+        message="size must be more than zero",
+        accepted=_volume(size="1"),
+        refused=_volume(size="0Gi"),
+    ),
+    Case(
+        message="a volume cannot shrink",
+        before=_volume(size="2Gi"),
+        accepted=_volume(size="2048Mi"),
+        refused=_volume(size="2047Mi"),
+    ),
+    Case(
+        message="the storage class of a volume cannot change",
+        before=_volume(storageClassName="fast"),
+        accepted=_volume(storageClassName="fast", size="20Gi"),
+        refused=_volume(storageClassName="slow"),
+    ),
+    Case(
+        message="a registry cannot move to another claim",
+        before=_volume(existingClaim="one"),
+        accepted=_volume(existingClaim="one"),
+        refused=_volume(existingClaim="two"),
+    ),
+    Case(
+        message="a registry cannot move to another claim",
+        before={},
+        accepted=_volume(onDelete="Delete"),
+        refused=_volume(existingClaim="two"),
+    ),
+    Case(
+        message="an existing claim has its storage class already",
+        accepted=_volume(existingClaim="one"),
+        refused=_volume(existingClaim="one", storageClassName="fast"),
+    ),
+    Case(
+        message="an existing claim is never deleted",
+        accepted=_volume(existingClaim="one", onDelete="Retain"),
+        refused=_volume(existingClaim="one", onDelete="Delete"),
+    ),
+    Case(
+        message="renewBefore must be less than validity",
+        accepted=_issued("24h", "23h59m"),
+        refused=_issued("24h", "24h"),
+    ),
+    Case(
+        message="validity must be at least 1h",
+        accepted=_issued("1h", "0s"),
+        refused=_issued("59m59s", "0s"),
+    ),
+    Case(
+        message="a rule may only name users of spec.access.users",
+        accepted=_rule("ci"),
+        refused=_rule("admin"),
+    ),
+    Case(
+        message="admin, pull and cais-gc are generated for every Registry",
+        accepted={"access": {"users": [{"name": "admins"}]}},
+        refused={"access": {"users": [{"name": "cais-gc"}]}},
+    ),
+    Case(
+        message="nodePort needs type NodePort",
+        accepted={"expose": {"type": "NodePort", "nodePort": 30500}},
+        refused={"expose": {"nodePort": 30500}},
+    ),
+    Case(
+        message="a host name may not be a Service's name",
+        accepted={"expose": {"hostnames": ["svc.example.com"]}},
+        refused={"expose": {"hostnames": ["other.team-b.svc.cluster.local"]}},
+    ),
+    Case(
+        message="a host name may not be a Service's name",
+        accepted={"expose": {"hostnames": ["other.example"]}},
+        refused={"expose": {"hostnames": ["other.team-b.svc"]}},
+    ),
+    Case(
+        message="labels that begin with app.kubernetes.io/",
+        accepted=_pod(labels={"example.com/app.kubernetes.io": "a"}),
+        refused=_pod(labels={"app.kubernetes.io/name": "a"}),
+    ),
+    Case(
+        message="annotations that begin with app.kubernetes.io/",
+        accepted=_pod(annotations={"example.com/cais.dev": "a"}),
+        refused=_pod(annotations={"cais.dev/nudge": "a"}),
+    ),
+)
+
+# What the schema alone refuses, and the field that the refusal names.
+BROKEN: tuple[tuple[str, Spec], ...] = (
+    ("spec.storage.volume.size", _volume(size="-1Gi")),
+    ("spec.storage.volume.size", _volume(size="1e3")),
+    ("spec.storage.volume.onDelete", _volume(onDelete="Keep")),
+    ("spec.tls.issued.validity", _issued("90d", "1h")),
+    ("spec.access.anonymous[0]", {"access": {"anonymous": ["push"]}}),
+    ("spec.access.users[1]", {"access": {"users": [{"name": "ci"}, {"name": "ci"}]}}),
+    ("spec.access.users[0].name", {"access": {"users": [{"name": "Ci"}]}}),
+    ("spec.access.rules[0].users", {"access": {"rules": [{"repositories": ["a"], "actions": []}]}}),
+    ("spec.expose.hostnames[0]", {"expose": {"hostnames": ["10.0.0.1"]}}),
+    ("spec.expose.hostnames[0]", {"expose": {"hostnames": ["localhost"]}}),
+    ("spec.expose.type", {"expose": {"type": "Ingress"}}),
+    ("spec.expose.nodePort", {"expose": {"type": "NodePort", "nodePort": 70000}}),
+    ("spec.garbageCollection.schedule", {"garbageCollection": {"schedule": "at night"}}),
+    ("spec.garbageCollection.undeleteWindow", {"garbageCollection": {"undeleteWindow": ""}}),
+    ("spec.garbageCollection.timeZone", {"garbageCollection": {"timeZone": "here there"}}),
+    ("spec.pod.resources.limits.memory", _pod(resources={"limits": {"memory": "lots"}})),
+)
