@@ -16,7 +16,8 @@ from cais_registry.config.settings import Flags
 
 
 def user(name: str) -> str:
-    return f"{name}:{bcrypt.hashpw(b"x", bcrypt.gensalt(4)).decode()}\n"
+    hashed = bcrypt.hashpw(b"x", bcrypt.gensalt(4)).decode()
+    return f"{name}:{hashed}\n"
 
 
 def certificate(folder: Path, name: str) -> tuple[str, str]:

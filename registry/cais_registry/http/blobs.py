@@ -53,7 +53,7 @@ def _select(request: Request, blob: OpenBlob) -> Response:
         return Response(status=304, headers=_headers(blob.digest))
     part = ranges.wanted(request.headers, size=blob.size, etag=etag)
     start, length = part or (0, blob.size)
-    body = FileBody(fd=blob.fd, start=start, length=length, is_whole=part is None)
+    body = FileBody(fd=blob.fd, start=start, length=length)
     if part is None:
         return Response(headers=_headers(blob.digest), body=body)
     span = ("Content-Range", f"bytes {start}-{start + length - 1}/{blob.size}")

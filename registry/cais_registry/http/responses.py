@@ -16,13 +16,11 @@ class FileBody:
         fd: The descriptor; whoever sends the response closes it.
         start: First byte.
         length: How many bytes.
-        is_whole: True when that is all of the file.
     """
 
     fd: int
     start: int
     length: int
-    is_whole: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes responses out: whole files by name, parts of files in pieces."""
+"""Writes responses out; files in pieces, as fast as the client takes them.
+
+The server could read a file by its name (`http.response.pathsend`), but it opens that name at a
+time of its own, when the descriptor may be closed and the name gone (docs/adr/0007).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ async def send_response(scope: Scope, receive: Receive, send: Send, response: Re
     """Send an answer; an open file in it is closed in any case.
 
     Args:
-        scope: The request's; tells the method and what the HTTP server can do.
+        scope: The request's; tells the method.
         receive: Tells when the client goes away.
         send: Takes the messages.
         response: The answer.
@@ -33,8 +37,6 @@ async def send_response(scope: Scope, receive: Receive, send: Send, response: Re
             content = b"" if isinstance(body, FileBody) or scope["method"] == "HEAD" else body
             await send({"type": "http.response.body", "body": content})
             return len(content)
-        if body.is_whole and "http.response.pathsend" in (scope.get("extensions") or {}):
-            return await _send_file(receive, send, body)
         return await _send_pieces(receive, send, body)
     finally:
         if isinstance(body, FileBody):
@@ -50,18 +52,6 @@ def _start(response: Response) -> dict[str, Any]:
     if not has_length and response.status not in _WITHOUT_LENGTH:
         headers.append((b"content-length", str(response.length).encode()))
     return {"type": "http.response.start", "status": response.status, "headers": headers}
-
-
-async def _send_file(receive: Receive, send: Send, body: FileBody) -> int:
-    """Let the HTTP server read the file by itself, by the name of our open descriptor.
-
-    Not by the file's own name: garbage collection may remove that at any time. The server opens
-    the name after `send` has returned; it has done so when it tells the end of the exchange.
-    """
-    await send({"type": "http.response.pathsend", "path": f"/proc/self/fd/{body.fd}"})
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    return body.length
 
 
 async def _send_pieces(receive: Receive, send: Send, body: FileBody) -> int:
