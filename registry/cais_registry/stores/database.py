@@ -54,12 +54,12 @@ class Database:
         return cls(path, clock)
 
     def now(self) -> int:
-        """The time, in microseconds since 1970."""
-        return self._clock()
+        """The time, in microseconds since 1970; not before any write that is done."""
+        return max(self._clock(), self._writer.last)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run a short function over one snapshot (point queries, pages: microseconds)."""
-        return _snapshot(self._reader, work, self._clock())
+        return _snapshot(self._reader, work, self.now())
 
     async def read_slowly(self, work: Callable[[Connection], T]) -> T:
         """Run a function that may take long over one snapshot, away from the event loop."""
@@ -67,7 +67,7 @@ class Database:
             self._slow = (ThreadPoolExecutor(1, "cais-reader"), connect(self._path))
         pool, connection = self._slow
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(pool, _snapshot, connection, work, self._clock())
+        return await loop.run_in_executor(pool, _snapshot, connection, work, self.now())
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run a function in a transaction; return its result once that survives a power loss.

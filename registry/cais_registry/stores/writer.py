@@ -38,12 +38,16 @@ class _BatchLost(Exception):  # noqa: N818 - a signal inside this module
 
 
 class Writer:
-    """Runs jobs in order, in batches, on a thread of its own."""
+    """Runs jobs in order, in batches, on a thread of its own.
+
+    Attributes:
+        last: Time of the newest write, in microseconds since 1970.
+    """
 
     def __init__(self, connection: SqliteConnection, clock: Callable[[], int]) -> None:
         self._connection = connection
         self._clock = clock
-        self._last = 0
+        self.last = 0
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name="cais-writer", daemon=True)
         self._thread.start()
@@ -111,8 +115,8 @@ class Writer:
         raw.execute("RELEASE job")
 
     def _time(self) -> int:
-        self._last = max(self._clock(), self._last + 1)
-        return self._last
+        self.last = max(self._clock(), self.last + 1)
+        return self.last
 
 
 def _deliver(batch: list[Job]) -> None:
