@@ -21,6 +21,7 @@ oom_score = 0
   address = "{run}/containerd.sock"
 """
 
+OWNER = Path("/run/cais-cluster")  # names the run folder of the machine's only cluster
 KEPT = ("lock", "mode")  # held by us; the choice that outlives a restart of the engine
 
 
@@ -70,13 +71,20 @@ def start(where: Places) -> None:
     Raises:
         ClusterError: It does not come up; with the end of its log.
     """
-    if answers(where):
+    outer = process.read(where.run / "engine.json")
+    if outer and answers(where):
+        if not machine.has_link(LINK):
+            _connect(outer)
         return
+    other = _other_owner(where)
+    if other:
+        raise ClusterError(f"the machine has a cluster already, whose run folder is {other}")
     stop(where)
     say("starting a container engine in namespaces of its own")
     where.run.mkdir(parents=True, exist_ok=True)
     where.store.mkdir(parents=True, exist_ok=True)
     machine.remember(where.run / "machine.json")
+    OWNER.write_text(str(where.run))
     (where.run / "daemon.json").write_text("{}\n")
     text = CONTAINERD.format(store=where.store, run=where.run)
     (where.run / "containerd.toml").write_text(text)
@@ -143,9 +151,11 @@ def stop(where: Places) -> None:
             process.end(first, signal.SIGKILL)
         process.end(outer, signal.SIGKILL)
         _wait_for_end(outer, first)
-    machine.remove_link(LINK)
-    machine.remove_cgroups()
-    machine.restore(where.run / "machine.json")
+    if not _other_owner(where):
+        machine.remove_link(LINK)
+        machine.remove_cgroups()
+        machine.restore(where.run / "machine.json")
+        OWNER.unlink(missing_ok=True)
     if where.run.exists():
         _empty(where.run)
 
@@ -159,6 +169,16 @@ def _wait_for_end(outer: process.Process, first: process.Process | None) -> None
     gone = process.wait_until(is_gone, seconds=30)
     if not gone:
         raise ClusterError(f"process {outer.pid} (the engine) does not end")
+
+
+def _other_owner(where: Places) -> str:
+    try:
+        owner = OWNER.read_text()
+    except FileNotFoundError:
+        return ""
+    if owner == str(where.run) or process.read(Path(owner) / "engine.json") is None:
+        return ""
+    return owner
 
 
 def _empty(folder: Path) -> None:

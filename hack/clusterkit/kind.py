@@ -46,6 +46,11 @@ class Kind:
         answer = output(command, environment=self.environment)
         return bool(answer) and set((answer or "").split()) == {"True"}
 
+    def node_runs(self) -> bool:
+        """Tell whether the container that is the node runs."""
+        command = ["docker", "inspect", NODE, "--format", "{{.State.Running}}"]
+        return (output(command, environment=self.environment) or "").strip() == "true"
+
     def create(self, image: str) -> None:
         """Create the cluster in place of what there may be of an earlier one.
 

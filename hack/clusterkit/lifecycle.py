@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from clusterkit import engine, machine, node_image, storage
+from clusterkit import engine, machine, node_image, process, storage
 from clusterkit.command import ClusterError, output, say
 from clusterkit.kind import Kind
 from clusterkit.places import Places
@@ -67,9 +67,9 @@ def _remembered(where: Places) -> str:
 def _decide(where: Places, wanted: Choice) -> Kind:
     mode = wanted.engine
     if mode == "auto":
-        mode = _remembered(where) or (
-            "machine" if engine.machine_engine() and node_image.can_pull() else "own"
-        )
+        mode = _remembered(where)
+        if mode not in {"own", "machine"}:
+            mode = "machine" if engine.machine_engine() and node_image.can_pull() else "own"
     if mode == "own" and os.geteuid() != 0:
         raise ClusterError("an engine of our own needs root; or start one that you may use")
     (where.run / "mode").write_text(f"{mode}\n")
@@ -98,7 +98,9 @@ def up(where: Places, wanted: Choice) -> None:
     node_image.ensure_programs(where, CLIENTS)
     kind = start_engine(where, wanted)
     kind.refuse_unready_services()
-    if not kind.is_up():
+    # a node that runs but is slow to answer is waited for: making it anew loses what is in it
+    patience = 60 if kind.node_runs() else 0
+    if not process.wait_until(kind.is_up, seconds=patience, step=1):
         kind.create(_node_image(kind))
     kind.route_services()
     _default_storage(kind)
@@ -129,8 +131,10 @@ def use_context(where: Places, context: str) -> None:
     """Write a kubeconfig that holds nothing but the named context.
 
     Raises:
-        ClusterError: There is no context of that name.
+        ClusterError: There is no context of that name, or a cluster of our own is up.
     """
+    if _remembered(where) in {"own", "machine"}:
+        raise ClusterError("a cluster of our own is up; take it down first: `make cluster-down`")
     command = ["kubectl", "config", "view", "--raw", "--minify", "--flatten", "--context", context]
     node_image.ensure_programs(where, CLIENTS)
     programs = f"{where.programs}:{os.environ.get('PATH', '')}"

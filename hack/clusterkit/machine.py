@@ -105,11 +105,16 @@ def restore(path: Path) -> None:
                 Path(folder).rmdir()
 
 
+def has_link(name: str) -> bool:
+    """Tell whether the machine has a network link of this name."""
+    return Path("/sys/class/net", name).exists()
+
+
 def remove_link(name: str) -> None:
     """Remove a network link; its namespace may already have taken it along."""
-    if Path("/sys/class/net", name).exists():
+    if has_link(name):
         output(["ip", "link", "delete", name])
-    if not process.wait_until(lambda: not Path("/sys/class/net", name).exists(), seconds=20):
+    if not process.wait_until(lambda: not has_link(name), seconds=20):
         raise ClusterError(f"the network link {name} does not go away")
 
 
