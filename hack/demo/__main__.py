@@ -9,7 +9,7 @@ from collections.abc import Callable
 from clusterkit.command import ClusterError
 from clusterkit.places import places
 from demo import clients, garbage, pods, setup
-from demo.names import LEFT, NAMESPACE, SOURCE
+from demo.names import LEFT, NAMESPACE, REGISTRY, SOURCE
 from demo.place import Place
 from demo.shell import CommandFailed
 from demo.story import Step, tell
@@ -39,6 +39,7 @@ def up(place: Place) -> int:
         tell([Step(title=title, act=bound(act)) for title, act in ACTS])
     except (CommandFailed, ClusterError) as failed:
         print(f"\nThe demo failed: {failed}", flush=True)
+        _show_state(place)
         _look_around(place)
         return 1
     _look_around(place)
@@ -60,10 +61,28 @@ def down(place: Place) -> int:
     return 0
 
 
+def _show_state(place: Place) -> None:
+    """Show what may explain a failure; each command may itself fail."""
+    try:
+        place.machine.ask("kubectl get --raw /readyz --request-timeout=5s")
+    except CommandFailed:
+        return  # there is no cluster yet, and what failed has said why
+    print("\nWhat may explain it:")
+    for command in (
+        "kubectl get pods --all-namespaces",
+        "kubectl -n cais-system logs deployment/cais-operator --tail=10",
+        f"kubectl -n {NAMESPACE} describe registry {REGISTRY} | tail -30",
+        f"kubectl -n {NAMESPACE} logs deployment/{REGISTRY} --tail=10",
+        f"kubectl -n {NAMESPACE} get events --sort-by=.lastTimestamp | tail -10",
+    ):
+        with contextlib.suppress(CommandFailed):
+            place.machine.type(command)
+
+
 def _look_around(place: Place) -> None:
     print("\nLook around:")
     print(f"  export KUBECONFIG={place.where.kubeconfig} PATH={place.where.programs}:$PATH")
-    print(f"  kubectl -n {NAMESPACE} describe registry team")
+    print(f"  kubectl -n {NAMESPACE} describe registry {REGISTRY}")
     print("  make shell        docker, crane and curl beside the cluster's engine")
     print("  make demo         the same again")
     print("  make demo-down    remove everything", flush=True)
