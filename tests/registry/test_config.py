@@ -24,7 +24,7 @@ access:
   - {users: [cais-gc], repositories: [], actions: [gc, usage]}
 garbageCollection: {pushLease: 1h30m, undeleteWindow: 0s}
 log: {format: json}
-limits: {manifestBytes: 8388608, sparseIndexes: true}
+limits: {manifestBytes: 8388608, sparseManifests: true}
 """
 
 
@@ -40,7 +40,7 @@ def test_every_setting_of_a_file_is_used() -> None:
     assert found.undelete_window == timedelta(0)
     assert found.log_format == "json"
     assert found.limits.manifest_bytes == 8 * 1024 * 1024
-    assert found.limits.sparse_indexes
+    assert found.limits.sparse_manifests
 
 
 def test_json_says_the_same_as_yaml() -> None:

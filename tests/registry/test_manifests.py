@@ -120,7 +120,7 @@ async def test_an_index_needs_its_children_unless_sparse_ones_are_taken(world: W
         await put(core, index(child), "v1")
         with pytest.raises(ManifestBlobUnknown):
             await put(core, index(child, b"missing"))
-    world.limits = Limits(sparse_indexes=True)
+    world.limits = Limits(sparse_manifests=True)
     async with world.open() as core:
         await put(core, index(child, b"missing"))
 

@@ -98,7 +98,7 @@ class Worker:
             manifest_bytes=configured.manifest_bytes,
             manifest_references=configured.manifest_references,
             tags_per_push=configured.tags_per_push,
-            sparse_indexes=configured.sparse_indexes,
+            sparse_manifests=configured.sparse_manifests,
         )
         data = self._files.loaded.settings.data
         core = await open_core(data, policy=self._policy, limits=limits)

@@ -40,7 +40,7 @@ Configuration file (YAML or JSON; every part may be left out):
   garbageCollection: {pushLease: 24h, undeleteWindow: 24h}      read anew when it changes
   log: {format: auto}                                 auto, json or text
   limits: {manifestBytes: 4194304, manifestReferences: 10000, tagsPerPush: 100,
-           sparseIndexes: false}
+           sparseManifests: false}
 """
 
 _GC = """\

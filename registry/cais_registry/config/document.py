@@ -86,13 +86,13 @@ class LimitValues(_Strict, frozen=True):
         manifest_bytes: Largest manifest, at least 1 KiB.
         manifest_references: Most descriptors in one manifest.
         tags_per_push: Most `tag` parameters in one push.
-        sparse_indexes: Take an index whose manifests are not all there.
+        sparse_manifests: Take manifests although some of what they refer to is not there.
     """
 
     manifest_bytes: int = 4 * 1024 * 1024
     manifest_references: int = 10_000
     tags_per_push: int = 100
-    sparse_indexes: bool = False
+    sparse_manifests: bool = False
 
 
 class Document(_Strict, frozen=True):

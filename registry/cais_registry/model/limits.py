@@ -12,10 +12,10 @@ class Limits:
         manifest_bytes: Largest manifest that is taken.
         manifest_references: Most descriptors in one manifest.
         tags_per_push: Most tags in one push.
-        sparse_indexes: Take an index whose manifests the repository does not all have.
+        sparse_manifests: Take manifests although the repository lacks some of what they refer to.
     """
 
     manifest_bytes: int = 4 * 1024 * 1024
     manifest_references: int = 10_000
     tags_per_push: int = 100
-    sparse_indexes: bool = False
+    sparse_manifests: bool = False

@@ -167,7 +167,7 @@ class Manifests:
             needed=parsed.blobs,
             children=parsed.children,
             optional=parsed.optional,
-            sparse=self._limits.sparse_indexes,
+            sparse=self._limits.sparse_manifests,
         )
 
     async def get(

@@ -29,7 +29,7 @@ class NewManifest:
         needed: Blobs that the repository must have.
         children: Entries of an index: manifests, or blobs, that the repository must have.
         optional: Content that need not be here, but is kept when it is.
-        sparse: Whether entries of an index may be missing.
+        sparse: Whether what is needed may be missing; it is kept when it comes.
     """
 
     digest: Digest
@@ -109,7 +109,10 @@ def _resolve(connection: Connection, repo_id: int | None, new: NewManifest) -> _
     children: set[str] = set()
     missing: list[str] = []
     for digest in dict.fromkeys(map(str, new.needed)):
-        (blobs.add if _has_blob(connection, repo_id, digest) else missing.append)(digest)
+        if _has_blob(connection, repo_id, digest):
+            blobs.add(digest)
+        else:
+            (children.add if new.sparse else missing.append)(digest)
     for digest in dict.fromkeys(map(str, new.children)):
         as_blob = _has_blob(connection, repo_id, digest)
         if as_blob:
