@@ -105,6 +105,7 @@ class GarbageCollector:
     async def stop(self) -> None:
         """End a run that goes in this process; it is marked Failed, the next one goes on."""
         if self._task is not None and not self._task.done():
+            await asyncio.sleep(0)  # a task that has not begun would not clean up
             self._task.cancel()
             await asyncio.wait([self._task])
 
