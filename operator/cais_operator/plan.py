@@ -15,6 +15,7 @@ from cais_operator.errors import Problem
 from cais_operator.observed import Live, Observed, requested
 from cais_operator.resource import Registry, Volume
 
+_LONGEST = timedelta(days=365)  # for which anything unused is kept
 _SHORTEST = timedelta(hours=1)  # of a certificate's validity
 
 
@@ -150,6 +151,14 @@ def _times(registry: Registry, observed: Observed) -> Iterator[Problem]:
         rule = f"must be less than the validity, {issued.validity}"
         field = "spec.tls.issued.renewBefore"
         yield Problem(field=field, value=str(issued.renew_before), rule=rule)
+    collection = registry.spec.garbage_collection
+    for name, time in (
+        ("pushLease", collection.push_lease),
+        ("undeleteWindow", collection.undelete_window),
+    ):
+        if time.delta > _LONGEST:
+            field = f"spec.garbageCollection.{name}"
+            yield Problem(field=field, value=str(time), rule="may be at most 8760h, a year")
     if issued.validity.delta < _SHORTEST:
         field = "spec.tls.issued.validity"
         yield Problem(field=field, value=str(issued.validity), rule="must be at least 1h")

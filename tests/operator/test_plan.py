@@ -100,6 +100,12 @@ def test_what_can_be_done_is_not_refused(
             "must be at least 1h",
         ),
         (
+            {"garbageCollection": {"undeleteWindow": "8761h"}},
+            "spec.garbageCollection.undeleteWindow",
+            "8761h",
+            "at most 8760h",
+        ),
+        (
             {"pod": {"labels": {"app.kubernetes.io/name": "x"}}},
             "spec.pod.labels",
             "app.kubernetes.io/name",

@@ -141,6 +141,16 @@ CASES = (
         refused={"expose": {"hostnames": ["other.team-b.svc"]}},
     ),
     Case(
+        message="pushLease may be at most 8760h",
+        accepted={"garbageCollection": {"pushLease": "8760h"}},
+        refused={"garbageCollection": {"pushLease": "8760h1s"}},
+    ),
+    Case(
+        message="undeleteWindow may be at most 8760h",
+        accepted={"garbageCollection": {"undeleteWindow": "0s"}},
+        refused={"garbageCollection": {"undeleteWindow": "999999h"}},
+    ),
+    Case(
         message="labels that begin with app.kubernetes.io/",
         accepted=_pod(labels={"example.com/app.kubernetes.io": "a"}),
         refused=_pod(labels={"app.kubernetes.io/name": "a"}),

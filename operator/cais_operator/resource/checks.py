@@ -47,6 +47,7 @@ class Range:
 AT_LEAST_ONE = AtLeast(1)
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_SEGMENT = r"(\*\*|\*|\*?([a-z0-9._\-]\*?)+)"  # ** only by itself, as the server reads it
 _CRON_FIELD = r"[0-9A-Za-z*/,\-?]+"
 _CRON_WORD = "@(yearly|annually|monthly|weekly|daily|midnight|hourly)"
 
@@ -63,7 +64,7 @@ HOSTNAME = Pattern(
 )
 SECRET_KEY = Pattern("^[-._a-zA-Z0-9]+$", 253, "must be a key of a Secret")
 REPOSITORY_GLOB = Pattern(
-    r"^([a-z0-9._\-]|\*)+(/([a-z0-9._\-]|\*)+)*$",
+    f"^{_SEGMENT}(/{_SEGMENT})*$",
     255,
     "must be a repository in lower case, where * stands for anything within one path segment "
     "and ** for any number of segments, such as apps/**",

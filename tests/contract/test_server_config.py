@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the operator writes for the server is what the server reads."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import golden
+from cais_operator import desired, names
+from cais_operator.resource import checks
+from cais_registry.config import document, settings
+from cais_registry.config.settings import Settings
+from operator_builders import SETTINGS, registry
+
+
+def _read(text: str) -> Settings:
+    return settings.resolve(document.parse(text), settings.Flags())
+
+
+def _is_short(glob: str) -> bool:
+    return len(glob) <= checks.REPOSITORY_GLOB.longest
+
+
+def _config(spec: dict[str, Any]) -> str:
+    text: str = desired.config_map(registry(spec), SETTINGS)["data"]["server.yaml"]
+    return text
+
+
+@pytest.mark.parametrize("case", golden.cases(), ids=lambda case: case.name)
+def test_the_server_takes_the_configuration(case: Any) -> None:
+    config = next(one for one in golden.manifests(case) if one["metadata"]["name"] == "team-config")
+    found = _read(config["data"]["server.yaml"])
+    assert (str(found.data), found.port) == (names.DATA_DIRECTORY, names.PORT)
+    assert found.tls is not None
+    assert found.auth is not None
+    assert (found.tls.cert_file, found.tls.key_file) == (names.TLS_CERT_FILE, names.TLS_KEY_FILE)
+    assert found.auth.htpasswd_file == names.HTPASSWD_FILE
+
+
+@pytest.mark.parametrize("time", ["0s", "24h", "90m", "8760h"])
+def test_the_server_takes_every_time_that_a_spec_may_ask_for(time: str) -> None:
+    found = _read(_config({"garbageCollection": {"pushLease": time, "undeleteWindow": time}}))
+    assert found.push_lease == found.undelete_window <= timedelta(days=365)
+
+
+@given(st.from_regex(checks.REPOSITORY_GLOB.regex, fullmatch=True).filter(_is_short))
+def test_the_server_takes_every_repository_glob_that_a_spec_may_hold(glob: str) -> None:
+    rule = {"users": ["ci"], "repositories": [glob], "actions": ["pull"]}
+    found = _read(_config({"access": {"users": [{"name": "ci"}], "rules": [rule]}}))
+    assert found.access.rules[-1].repositories == (glob,)
