@@ -1,190 +1,126 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import hashlib
+import errno
 import os
-import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
-import bcrypt
 import pytest
 
-from cais_registry.app.files import Files
-from cais_registry.app.watched import Watched
-from cais_registry.config.errors import ConfigError
-from cais_registry.config.settings import Flags
+from cais_registry.model.digest import Digest
+from cais_registry.model.errors import StorageFull
+from cais_registry.stores.files import Files
+from cais_registry.stores.layout import blob_key, make, manifest_key
+
+DIGEST = Digest.of(b"content")
+KEY = blob_key(DIGEST, "u1")
 
 
-def user(name: str) -> str:
-    hashed = bcrypt.hashpw(b"x", bcrypt.gensalt(4)).decode()
-    return f"{name}:{hashed}\n"
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    make(tmp_path)
+    (tmp_path / "uploads" / "u1").write_bytes(b"content")
+    return Files(tmp_path)
 
 
-def certificate(folder: Path, name: str) -> tuple[str, str]:
-    """Make a self-signed certificate; the key is PKCS#8."""
-    cert, key = folder / "made.crt", folder / "made.key"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-         "-nodes", "-keyout", key, "-out", cert, "-subj", f"/CN={name}", "-days", "2"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return cert.read_text(), key.read_text()
+def test_bytes_are_moved_to_their_key(files: Files) -> None:
+    assert files.publish("uploads/u1", KEY)
+    assert files.size(KEY) == 7
+    descriptor = files.open(KEY)
+    assert descriptor is not None
+    assert os.read(descriptor, 100) == b"content"
+    os.close(descriptor)
+    assert files.size("uploads/u1") is None
 
 
-def sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def test_what_was_dropped_cannot_be_moved(files: Files) -> None:
+    assert not files.publish("uploads/missing", KEY)
+    assert files.size(KEY) is None
+    assert files.open(KEY) is None
 
 
-class Folder:
-    """A mounted volume as the kubelet makes it: files are links through `..data`."""
+def test_every_new_name_is_made_durable(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    real = os.fsync
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._version = 0
+    def spied(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        real(descriptor)
 
-    def publish(self, **files: str) -> None:
-        self._version += 1
-        version = self.path / f"..{self._version}"
-        version.mkdir()
-        for name, text in files.items():
-            (version / name).write_text(text)
-            link = self.path / name
-            if not link.is_symlink():
-                link.symlink_to(f"..data/{name}")
-        new = self.path / "..data_tmp"
-        new.symlink_to(version.name)
-        new.replace(self.path / "..data")
+    monkeypatch.setattr(os, "fsync", spied)
+    assert files.publish("uploads/u1", KEY)
+    shard = DIGEST.encoded[:2]
+    assert {"blobs", "sha256", shard, DIGEST.encoded} <= set(synced)
+    assert synced.index("sha256") < synced.index(DIGEST.encoded)
 
 
-def test_a_swap_of_the_kubelet_is_seen_and_taken(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
-    folder.publish(htpasswd=user("a"))
-    path = tmp_path / "htpasswd"
-    files = Files(None, Flags(htpasswd=str(path)))
-    assert list(files.loaded.users) == ["a"]
-    text = user("b")
-    folder.publish(htpasswd=text)
-    assert files.poll()
-    assert list(files.loaded.users) == ["b"]
-    assert files.loaded.hashes == {str(path): sha256(text)}
-    assert not files.poll()
-
-
-def test_a_bad_new_file_keeps_the_old_users_and_says_why(tmp_path: Path) -> None:
-    path = tmp_path / "users"
-    good = user("a")
-    path.write_text(good)
-    files = Files(None, Flags(htpasswd=str(path)))
-    path.write_text("b:plain\n")
-    assert not files.poll()
-    assert list(files.loaded.users) == ["a"]
-    assert files.loaded.hashes == {str(path): sha256(good)}
-    assert files.error is not None
-    assert "line 1" in files.error
-    path.unlink()
-    files.poll()
-    assert "cannot be read" in (files.error or "")
-    path.write_text(good)
-    files.poll()
-    assert files.error is None
-
-
-def test_rules_and_times_change_live(tmp_path: Path) -> None:
-    (tmp_path / "users").write_text(user("a"))
-    config = tmp_path / "server.yaml"
-    head = f"auth: {{htpasswdFile: {tmp_path}/users}}\n"
-    config.write_text(head)
-    files = Files(config, Flags())
-    config.write_text(
-        head + "access: {anonymous: [pull]}\ngarbageCollection: {undeleteWindow: 0s}\n"
-    )
-    assert files.poll()
-    assert files.loaded.settings.access.anonymous == ("pull",)
-    assert files.loaded.settings.undelete_window.total_seconds() == 0
-    assert files.error is None
-
-
-def test_what_is_fixed_is_not_taken_and_said(tmp_path: Path) -> None:
-    config = tmp_path / "server.yaml"
-    config.write_text("listen: 127.0.0.1:1\n")
-    files = Files(config, Flags())
-    config.write_text("listen: 127.0.0.1:2\ngarbageCollection: {pushLease: 1h}\n")
-    assert files.poll()
-    assert files.loaded.settings.port == 1
-    assert files.loaded.settings.push_lease.total_seconds() == 3600
-    assert "restart" in (files.error or "")
-    config.write_text("listen: 127.0.0.1:1\n")
-    files.poll()
-    assert files.error is None
-
-
-def test_certificate_and_key_are_taken_together(tmp_path: Path) -> None:
-    cert, key = tmp_path / "tls.crt", tmp_path / "tls.key"
-    first, second = certificate(tmp_path, "one"), certificate(tmp_path, "two")
-    cert.write_text(first[0])
-    key.write_text(first[1])
-    files = Files(None, Flags(tls_cert=str(cert), tls_key=str(key)))
-    cert.write_text(second[0])
-    assert not files.poll()
-    assert "tls" in (files.error or "")
-    assert files.loaded.hashes == {str(cert): sha256(first[0])}
-    key.write_text(second[1])
-    assert files.poll()
-    assert files.error is None
-    assert files.loaded.hashes == {str(cert): sha256(second[0])}
-
-
-def test_a_key_that_is_not_pkcs8_is_refused_with_the_way_out(tmp_path: Path) -> None:
-    _, key = certificate(tmp_path, "one")
-    subprocess.run(
-        ["openssl", "ec", "-in", tmp_path / "made.key", "-out", tmp_path / "old.key"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    flags = Flags(tls_cert=str(tmp_path / "made.crt"), tls_key=str(tmp_path / "old.key"))
-    with pytest.raises(ConfigError, match="openssl pkcs8 -topk8") as caught:
-        Files(None, flags)
-    assert key not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("flags", "says"),
-    [
-        ({"htpasswd": "missing"}, "auth.htpasswdFile"),
-        ({"tls_cert": "missing", "tls_key": "missing"}, "tls.certFile"),
-    ],
-)
-def test_a_missing_file_at_start_is_refused_by_its_setting(
-    flags: dict[str, str], says: str
+def test_deleting_is_durable_and_can_be_repeated(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(ConfigError, match=says):
-        Files(None, Flags(**flags))
+    files.publish("uploads/u1", KEY)
+    synced: list[str] = []
+    real = os.fsync
+
+    def spied(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", spied)
+    keys = [KEY, "blobs/sha256/00/none/none", "uploads/none"]
+    assert files.delete(keys) == keys
+    assert synced
+    assert files.delete(keys) == keys
+    assert not list((tmp_path / "blobs" / "sha256" / DIGEST.encoded[:2]).iterdir())
 
 
-def test_an_old_unchanged_file_is_not_read_again(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_text("one")
-    later = path.stat().st_mtime_ns + 60_000_000_000
-    watched = Watched(path, setting="x", clock=lambda: later)
-    assert watched.changed() == b"one"
-    path.chmod(0o000)
-    watched.read = pytest.fail  # type: ignore[method-assign]
-    assert watched.changed() is None
+def test_a_copy_beside_another_stays_when_that_is_deleted(files: Files, tmp_path: Path) -> None:
+    (tmp_path / "uploads" / "u2").write_bytes(b"content")
+    files.publish("uploads/u1", KEY)
+    files.publish("uploads/u2", blob_key(DIGEST, "u2"))
+    files.delete([KEY])
+    assert files.size(blob_key(DIGEST, "u2")) == 7
 
 
-def test_a_second_write_behind_the_same_time_stamp_is_seen(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_text("one")
-    moment = path.stat().st_mtime_ns
-    watched = Watched(path, setting="x", clock=lambda: moment)
-    assert watched.changed() == b"one"
-    path.write_text("two")
-    os.utime(path, ns=(moment, moment))
-    assert watched.changed() == b"two"
+def test_moving_and_removing_the_same_folder_at_once(files: Files, tmp_path: Path) -> None:
+    def push(first: int) -> None:
+        for number in range(first, first + 100):
+            (tmp_path / "uploads" / str(number)).write_bytes(b"x")
+            assert files.publish(f"uploads/{number}", blob_key(DIGEST, str(number)))
+            files.delete([blob_key(DIGEST, str(number))])
+
+    threads = [Thread(target=push, args=(first,)) for first in (1000, 2000, 3000)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert not [p for p in (tmp_path / "uploads").iterdir() if p.name != "u1"]
 
 
-def test_a_huge_file_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    with path.open("wb") as file:
-        file.truncate(9 * 1024 * 1024)
-    with pytest.raises(ConfigError, match="larger than"):
-        Watched(path, setting="x").changed()
+def test_a_small_file_is_written_and_written_again(files: Files) -> None:
+    key = manifest_key(DIGEST, "m1")
+    files.write(key, b"half")
+    files.write(key, b"content")
+    assert files.size(key) == 7
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize(
+    "act",
+    [lambda f: f.publish("uploads/u1", KEY), lambda f: f.write(manifest_key(DIGEST, "m"), b"x")],
+)
+def test_a_full_disk_is_told_as_such(
+    files: Files, monkeypatch: pytest.MonkeyPatch, code: int, act: Callable[[Files], None]
+) -> None:
+    def full(path: Path, **_: object) -> None:
+        raise OSError(code, os.strerror(code), path)
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(StorageFull, match="disk is full"):
+        act(files)
+
+
+def test_space_is_told(files: Files) -> None:
+    capacity, available = files.space()
+    assert 0 < available <= capacity

@@ -14,7 +14,7 @@ from cais_registry.model.errors import StorageFull
 from cais_registry.stores.layout import sync_folder
 
 _FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
-_ATTEMPTS: Final = 5
+_ATTEMPTS: Final = 100
 
 
 def translated(error: OSError) -> Exception:
@@ -103,7 +103,8 @@ class Files:
             for above in (shard.parent, shard.parent.parent):
                 sync_folder(above)
             self._durable.add(shard)
-        folder.mkdir(exist_ok=True)
+        with suppress(FileExistsError):  # mkdir(exist_ok=True) fails if it vanishes just now
+            folder.mkdir()
 
     def delete(self, keys: Iterable[str]) -> list[str]:
         """R1: delete the bytes under keys, durably; none being there is fine.

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from cais_registry.stores import migrate as module
+from cais_registry.stores.migrate import SchemaUnknown, migrate, scripts, statements
+
+
+def version(path: Path) -> int:
+    connection = sqlite3.connect(path)
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    connection.close()
+    return int(found)
+
+
+def test_a_new_database_gets_all_migrations_and_a_second_time_none(tmp_path: Path) -> None:
+    for _ in range(2):
+        migrate(tmp_path / "db")
+        assert version(tmp_path / "db") == max(scripts())
+
+
+def test_migrations_are_numbered_without_a_gap() -> None:
+    assert list(scripts()) == list(range(1, len(scripts()) + 1))
+
+
+def test_a_database_of_a_newer_version_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    migrate(tmp_path / "db")
+    connection = sqlite3.connect(tmp_path / "db")
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(SchemaUnknown, match="schema 99, this version knows up to"):
+        migrate(tmp_path / "db")
+    assert version(tmp_path / "db") == 99
+
+
+def test_a_migration_that_fails_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, bad = "CREATE TABLE a (x);\n", "CREATE TABLE b (x);\nCREATE TABLE a (x);\n"
+    monkeypatch.setattr(module, "scripts", lambda: {1: good, 2: bad})
+    with pytest.raises(sqlite3.OperationalError, match="already exists"):
+        migrate(tmp_path / "db")
+    connection = sqlite3.connect(tmp_path / "db")
+    tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    connection.close()
+    assert tables == [("a",)]
+    assert version(tmp_path / "db") == 1
+
+
+def test_several_processes_may_migrate_at_once(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(migrate, [tmp_path / "db"] * 8))
+    assert version(tmp_path / "db") == max(scripts())
+
+
+def test_scripts_are_parted_into_statements() -> None:
+    script = (
+        "-- why;\nCREATE TABLE a (\n    -- not this;\n    x TEXT\n);\n\nINSERT INTO a VALUES (1);\n"
+    )
+    assert statements(script) == ["CREATE TABLE a (\n    x TEXT\n)", "INSERT INTO a VALUES (1)"]
