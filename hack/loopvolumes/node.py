@@ -65,8 +65,13 @@ class Node:
 
     @staticmethod
     def path(name: str) -> str:
-        """Return where the volume `name` is mounted."""
+        """Return where the file system of the volume `name` is mounted."""
         return f"{FOLDER}/{name}"
+
+    @staticmethod
+    def volume(name: str) -> str:
+        """Return the folder that pods get: inside the file system, so never there unmounted."""
+        return f"{Node.path(name)}/volume"
 
     @staticmethod
     def image(name: str) -> str:
@@ -88,6 +93,7 @@ class Node:
             self._run(*self.kind.make, f"{image}.new")
             self._run("mv", f"{image}.new", image)
         self.mount(name)
+        self._run("mkdir", "-p", self.volume(name))
 
     def mount(self, name: str) -> None:
         """Mount a volume unless it is mounted; the loop device goes with the mount."""

@@ -139,7 +139,7 @@ def volume_for(claim: Json, storage_class: Json, node: str) -> Json:
             "accessModes": claim["spec"].get("accessModes") or ["ReadWriteOnce"],
             "capacity": {"storage": claim["spec"]["resources"]["requests"]["storage"]},
             "claimRef": reference,
-            "local": {"path": Node.path(name)},
+            "local": {"path": Node.volume(name)},
             "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [host]}]}},
             "persistentVolumeReclaimPolicy": storage_class.get("reclaimPolicy", "Delete"),
             "storageClassName": storage_class["metadata"]["name"],

@@ -63,6 +63,7 @@ def test_the_volume_is_for_the_claim_on_the_node_with_the_policy_of_the_class() 
     assert volume["spec"]["claimRef"]["uid"] == "u"
     assert volume["spec"]["capacity"] == {"storage": "1Gi"}
     assert volume["spec"]["persistentVolumeReclaimPolicy"] == "Retain"
+    assert volume["spec"]["local"]["path"] == "/var/local/cais-volumes/pvc-u/volume"
     assert provisioner.is_ours(volume, "n1")
     assert not provisioner.is_ours(volume, "n2")
 
