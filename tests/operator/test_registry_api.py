@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Against a small real HTTPS server with a certificate of our own making."""
+
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from cais_operator import pki
+from cais_operator.certificates import Authority
+from cais_operator.names import Hosts
+from cais_operator.registry_api import HttpRegistryApi
+
+PASSWORD = "a-password-of-the-stub"
+ANSWERS = {
+    "config": {"files": {"/etc/x": "ab"}, "error": None},
+    "usage": {"bytes": 5},
+    "gc": {"last": None},
+}
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def new_authority() -> Authority:
+    return pki.new_authority(name="tests", validity=timedelta(days=1), now=datetime.now(UTC))
+
+
+async def answer(request: web.Request) -> web.StreamResponse:
+    right = aiohttp.encode_basic_auth("cais-gc", PASSWORD)
+    if request.headers.get("Authorization") != right:
+        return web.json_response({"errors": []}, status=401)
+    return web.json_response(ANSWERS[request.match_info["question"]])
+
+
+@asynccontextmanager
+async def server(
+    folder: Path, handler: Handler, *, address: str = "127.0.0.1"
+) -> AsyncIterator[tuple[HttpRegistryApi, str]]:
+    """A server; yields the client for its port and the CA to trust."""
+    authority = new_authority()
+    hosts = Hosts(dns=("team.team-a.svc",), ips=(address,))
+    validity = timedelta(hours=1)
+    leaf = pki.issue(authority, hosts, name="t", validity=validity, now=datetime.now(UTC))
+    (folder / "tls.crt").write_text(leaf.certificate)
+    (folder / "tls.key").write_text(leaf.key)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(folder / "tls.crt", folder / "tls.key")
+    app = web.Application()
+    app.router.add_get("/cais/v1/{question}", handler)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
+    await site.start()
+    try:
+        yield HttpRegistryApi(port=runner.addresses[0][1]), authority.bundle
+    finally:
+        await runner.cleanup()
+
+
+async def test_it_tells_what_the_server_says(tmp_path: Path) -> None:
+    async with server(tmp_path, answer) as (api, ca):
+        state = await api.state(host="127.0.0.1", ca=ca, password=PASSWORD)
+    assert state.error is None
+    assert state.files == {"/etc/x": "ab"}
+    assert state.usage == {"bytes": 5}
+    assert state.gc == {"last": None}
+
+
+async def test_a_wrong_password_is_told_and_not_shown(tmp_path: Path) -> None:
+    async with server(tmp_path, answer) as (api, ca):
+        state = await api.state(host="127.0.0.1", ca=ca, password="wrong-one")
+    assert state.error is not None
+    assert "401" in state.error
+    assert "wrong-one" not in state.error
+
+
+async def test_a_server_with_a_certificate_of_another_ca_gets_no_password(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    async def note(request: web.Request) -> web.StreamResponse:
+        seen.append(request.path)
+        return web.json_response({})
+
+    async with server(tmp_path, note) as (api, _):
+        state = await api.state(host="127.0.0.1", ca=new_authority().bundle, password=PASSWORD)
+    assert "certificate" in (state.error or "")
+    assert seen == []
+
+
+async def test_a_certificate_for_another_address_is_refused(tmp_path: Path) -> None:
+    async with server(tmp_path, answer, address="10.0.0.9") as (api, ca):
+        state = await api.state(host="127.0.0.1", ca=ca, password=PASSWORD)
+    assert "certificate" in (state.error or "")
+
+
+async def redirect(request: web.Request) -> web.StreamResponse:
+    return web.Response(status=302, headers={"Location": f"https://example.com{request.path}"})
+
+
+async def large(request: web.Request) -> web.StreamResponse:
+    return web.Response(body=b"[" * (1 << 20) + request.path.encode())
+
+
+async def no_json(request: web.Request) -> web.StreamResponse:
+    return web.Response(text=request.path)
+
+
+async def a_list(request: web.Request) -> web.StreamResponse:
+    return web.json_response([request.path])
+
+
+@pytest.mark.parametrize(
+    ("handler", "word"),
+    [(redirect, "302"), (large, "larger than"), (no_json, ""), (a_list, "not a JSON object")],
+)
+async def test_an_answer_that_is_no_answer_is_told_in_words(
+    tmp_path: Path, handler: Handler, word: str
+) -> None:
+    async with server(tmp_path, handler) as (api, ca):
+        state = await api.state(host="127.0.0.1", ca=ca, password=PASSWORD)
+    assert state.error
+    assert word in state.error
+
+
+@pytest.mark.parametrize(
+    ("host", "ca"), [("127.0.0.1", "no certificate"), ("127.0.0.1", None), ("::1", None)]
+)
+async def test_whatever_is_wrong_nothing_is_raised(host: str, ca: Any) -> None:
+    api = HttpRegistryApi(port=1)  # nobody listens there
+    state = await api.state(host=host, ca=ca or new_authority().bundle, password=PASSWORD)
+    assert state.error
