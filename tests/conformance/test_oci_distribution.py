@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The conformance suite of the OCI distribution specification, against the real server."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+import programs
+from support.registry import Server, htpasswd, make_certificate, running
+
+HACK = Path(programs.__file__)
+SPARSE = {"limits": {"sparseManifests": True}}
+
+
+@pytest.fixture(scope="session")
+def suite() -> Path:
+    """The program of the suite, built unless it is there."""
+    subprocess.run([sys.executable, HACK, "conformance"], check=True)
+    return programs.cache_folder() / "bin" / "conformance"
+
+
+@dataclass(frozen=True)
+class Results:
+    """What the suite reports: groups of tests count in `total`, but have no name.
+
+    Attributes:
+        total: Tests that ran.
+        failed: Names.
+        skipped: Names.
+        counts: Of failures, errors, skipped and disabled tests, as far as there are any.
+    """
+
+    total: int
+    failed: list[str]
+    skipped: list[str]
+    counts: dict[str, str]
+
+
+def run(suite: Path, server: Server, folder: Path, **variables: str) -> Results:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "OCI_REGISTRY": server.url.partition("//")[2],
+        "OCI_REPO1": "conformance/one",
+        "OCI_REPO2": "conformance/two",
+        "OCI_VERSION": "dev",
+        "OCI_DATA_SPARSE": "true",
+        "OCI_RESULTS_DIR": str(folder / "results"),
+        **variables,
+    }
+    with (folder / "suite.log").open("wb") as log:
+        subprocess.run([suite], env=environment, stdout=log, stderr=log, check=False)
+    return read(folder / "results" / "junit.xml")
+
+
+def read(report: Path) -> Results:
+    root = ET.parse(report).getroot()  # noqa: S314 - written by the suite just now
+    statuses = [(case.get("status"), case.get("name", "")) for case in root.iter("testcase")]
+    return Results(
+        total=int(root.get("tests", "0")),
+        failed=[name for status, name in statuses if status not in ("passed", "skipped")],
+        skipped=[name for status, name in statuses if status == "skipped"],
+        counts={key: value for key, value in root.items() if key not in ("tests", "time")},
+    )
+
+
+def check(results: Results) -> None:
+    assert results.failed == []
+    assert results.skipped == []
+    assert set(results.counts.values()) <= {"0"}
+    assert results.total > 1000
+
+
+def test_every_test_passes_over_plain_http(suite: Path, tmp_path: Path) -> None:
+    with running(tmp_path, config=SPARSE) as server:
+        check(run(suite, server, tmp_path, OCI_TLS="disabled"))
+
+
+def test_every_test_passes_with_tls_and_login(suite: Path, tmp_path: Path) -> None:
+    cert, key = make_certificate(tmp_path)
+    (tmp_path / "users").write_text(htpasswd(tester="secret"))
+    flags = ("--tls-cert", cert, "--tls-key", key, "--htpasswd", tmp_path / "users")
+    with running(tmp_path, *flags, config=SPARSE) as server:
+        login = {"OCI_USERNAME": "tester", "OCI_PASSWORD": "secret"}
+        check(run(suite, server, tmp_path, OCI_TLS="enabled", SSL_CERT_FILE=str(cert), **login))
