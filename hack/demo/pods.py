@@ -14,7 +14,7 @@ def run_pod(place: Place) -> None:
     """Let the kubelet pull the image; it was not on the node before."""
     shell = place.machine
     _forget(shell)
-    listed = f"docker exec {NODE} {IMAGES} ls -q 'name~={ADDRESS}'"
+    listed = f"docker exec {NODE} {IMAGES} ls -q 'name~={ADDRESS}' 2> /dev/null"
     absent(shell.type(listed), "an image on the node")
     shell.type("cat hack/demo/pod.yaml")
     shell.type("kubectl apply -f hack/demo/pod.yaml")

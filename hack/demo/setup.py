@@ -27,6 +27,9 @@ def make_images(place: Place) -> None:
 
 def install_chart(place: Place) -> None:
     """Install the operator with Helm."""
+    if place.machine.ask("helm list --namespace cais-system --pending --short").strip():
+        print("An earlier installation was interrupted; Helm wants it gone first.")
+        place.machine.type("helm uninstall cais --namespace cais-system")
     namespace = "--namespace cais-system --create-namespace"
     place.machine.type(f"helm upgrade --install cais charts/cais {namespace}")
     rollout = "rollout status deployment/cais-operator --timeout=120s"
