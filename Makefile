@@ -32,6 +32,7 @@ lock: ## Write requirements/*.txt anew from pyproject.toml
 	$(LOCK) --extra operator pyproject.toml -o requirements/operator.txt
 	$(LOCK) --extra registry pyproject.toml -o requirements/registry.txt
 	$(LOCK) --all-extras --group dev pyproject.toml -o requirements/dev.txt
+	printf 'pip\nhatchling\n' | $(LOCK) - -o requirements/build.txt
 
 .PHONY: check
 check: lint types imports unit ## The fast part: style, types, room rules, unit tests
@@ -40,7 +41,7 @@ check: lint types imports unit ## The fast part: style, types, room rules, unit 
 lint: install ## Style of Python and shell
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	git ls-files '*.sh' .ci/run | xargs -r $(BIN)/shellcheck
+	git ls-files '*.sh' .ci/run hack/cluster | xargs -r $(BIN)/shellcheck
 
 .PHONY: format
 format: install ## Rewrite Python files in the project's style
