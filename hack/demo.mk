@@ -8,5 +8,5 @@ demo-down: ## Remove the demo and its cluster
 
 .PHONY: e2e
 e2e: install ## The whole cluster, real pods, real clients; runs the demo first
-	$(PYTEST) --capture=tee-sys tests/e2e
-	$(if $(CI),$(MAKE) demo-down)
+	@status=0; $(PYTEST) --capture=tee-sys tests/e2e || status=$$?; \
+	$(if $(CI),$(MAKE) demo-down || status=1;) exit $$status
