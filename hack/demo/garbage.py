@@ -8,6 +8,8 @@ from demo.shell import CommandFailed, Shell
 SIZE = 64  # MiB that nothing can compress
 JOB = "collect-now"
 DISK = f"kubectl -n {NAMESPACE} exec deployment/{REGISTRY} -- df --block-size=1K /data"
+STATUS = f"kubectl -n {NAMESPACE} get registry {REGISTRY} -o jsonpath="
+LAST = STATUS + "'{.status.garbageCollection.lastSuccessTime}'"
 
 
 def collect(place: Place) -> None:
@@ -16,12 +18,14 @@ def collect(place: Place) -> None:
     random = f"head --bytes={SIZE}M /dev/urandom > big.bin && tar -cf big.tar big.bin"
     shell.type(f"{random} && crane append --oci-empty-base -f big.tar -t {BIG} && rm big.*")
     before = used(shell.type(DISK))
+    known = shell.ask(LAST)
     shell.type(f"crane delete {BIG}")
     run_collection(shell)
     after = used(shell.type(DISK))
     print(f"{(before - after) / 1024:.0f} MiB are back.")
     if before - after < SIZE * 1000:
         raise CommandFailed(f"a tag of {SIZE} MiB was deleted, {before - after} KiB came back")
+    shell.wait_for(LAST, lambda time: time != known, seconds=30)
     shell.type(f"kubectl -n {NAMESPACE} get registry -o wide")
 
 

@@ -16,7 +16,7 @@ _TIMEOUT = aiohttp.ClientTimeout(total=5.0, sock_connect=3.0)
 _LARGEST = 256 * 1024  # bytes of an answer
 _OK = 200
 _CERTIFICATE = "its certificate is not accepted yet: {}"
-_QUESTIONS = ("config", "usage", "gc")
+_QUESTIONS = ("config", "gc", "usage")  # usage last: it knows what that collection gave back
 
 
 class RegistryApi(Protocol):
@@ -43,7 +43,7 @@ class HttpRegistryApi:
         """
         try:
             context = ssl.create_default_context(cadata=ca)
-            config, usage, gc = await self._ask(host, context, password)
+            config, gc, usage = await self._ask(host, context, password)
         except (ssl.SSLError, aiohttp.ClientSSLError) as error:
             return ServerState(error=_CERTIFICATE.format(error))
         except (aiohttp.ClientError, OSError, ValueError, TimeoutError) as error:
