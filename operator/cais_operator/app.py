@@ -82,6 +82,10 @@ class App:
             await self._cluster.close()
         return self._exit_code
 
+    def stop(self) -> None:
+        """Ask it to end, as a signal does."""
+        self._stop.set()
+
     def ill(self) -> str | None:
         """See `health.Vitals`."""
         return self._loops.stuck() if self._leader.leading else None

@@ -7,13 +7,20 @@ from typing import Any
 
 import pytest
 
-from cais_operator import errors, names
+from cais_operator import errors, names, pki
 from cais_operator.cluster import Children
 from cais_operator.observed import ServerState
 from cais_operator.reconcile import Reconciler
 from cais_operator.resource import Key
 from operator_builders import NOW, SETTINGS, body, registry, with_users, with_volume
 from support.fake_cluster import Crash, FakeCluster
+
+
+@pytest.fixture(autouse=True)
+def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a hash costs is not the question here."""
+    monkeypatch.setattr(pki, "_ROUNDS", 4)
+
 
 KEY = Key("team-a", "team")
 USAGE = {

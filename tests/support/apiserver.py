@@ -147,7 +147,7 @@ def api_server(folder: Path, *, controllers: tuple[str, ...] = ()) -> Iterator[A
             running(_apiserver(folder, port, etcd), folder / "apiserver.log")
         )
         server = ApiServer(url=f"https://127.0.0.1:{port}", folder=folder)
-        _write_kubeconfig(server)
+        write_kubeconfig(server, folder, "admin")
         _wait_ready(server, process)
         if controllers:
             command = _controller_manager(server, controllers)
@@ -248,48 +248,59 @@ def certificates(folder: Path) -> None:
         .sign(ca_key, hashes.SHA256())
     )
     _write(folder / "ca.crt", ca)
-    addresses = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
     for name, common, group in (
         ("apiserver", "kube-apiserver", "servers"),
         ("admin", "admin", "system:masters"),
     ):
-        key = _key(folder / f"{name}.key")
-        subject = x509.Name(
-            [
-                x509.NameAttribute(NameOID.ORGANIZATION_NAME, group),
-                x509.NameAttribute(NameOID.COMMON_NAME, common),
-            ]
-        )
-        uses = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-        leaf = (
-            _builder(subject, ca_name, key.public_key())
-            .add_extension(x509.SubjectAlternativeName(addresses), critical=False)
-            .add_extension(x509.ExtendedKeyUsage(uses), critical=False)
-            .add_extension(_usage(sign=False), critical=True)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), False
-            )
-            .sign(ca_key, hashes.SHA256())
-        )
-        _write(folder / f"{name}.crt", leaf)
+        client_certificate(folder, folder, name, common, group)
 
 
-def _write_kubeconfig(server: ApiServer) -> None:
-    folder = server.folder
-    cluster = {"server": server.url, "certificate-authority": str(folder / "ca.crt")}
+def client_certificate(
+    authority: Path, folder: Path, name: str, common: str, group: str = "tests"
+) -> None:
+    """A key and a certificate for a user (and for a server on loopback), by the tests' CA."""
+    ca = x509.load_pem_x509_certificate((authority / "ca.crt").read_bytes())
+    ca_key = serialization.load_pem_private_key((authority / "ca.key").read_bytes(), None)
+    assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
+    key = _key(folder / f"{name}.key")
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, group),
+            x509.NameAttribute(NameOID.COMMON_NAME, common),
+        ]
+    )
+    addresses = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
+    uses = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+    by = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
+    leaf = (
+        _builder(subject, ca.subject, key.public_key())
+        .add_extension(x509.SubjectAlternativeName(addresses), critical=False)
+        .add_extension(x509.ExtendedKeyUsage(uses), critical=False)
+        .add_extension(_usage(sign=False), critical=True)
+        .add_extension(by, critical=False)
+        .sign(ca_key, hashes.SHA256())
+    )
+    _write(folder / f"{name}.crt", leaf)
+
+
+def write_kubeconfig(server: ApiServer, folder: Path, name: str) -> Path:
+    """A kubeconfig for the user whose certificate is in the folder under that name."""
+    cluster = {"server": server.url, "certificate-authority": str(server.folder / "ca.crt")}
     user = {
-        "client-certificate": str(folder / "admin.crt"),
-        "client-key": str(folder / "admin.key"),
+        "client-certificate": str(folder / f"{name}.crt"),
+        "client-key": str(folder / f"{name}.key"),
     }
     config = {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": "tests", "cluster": cluster}],
-        "users": [{"name": "admin", "user": user}],
-        "contexts": [{"name": "tests", "context": {"cluster": "tests", "user": "admin"}}],
+        "users": [{"name": name, "user": user}],
+        "contexts": [{"name": "tests", "context": {"cluster": "tests", "user": name}}],
         "current-context": "tests",
     }
-    server.kubeconfig.write_text(json.dumps(config))
+    path = folder / f"{name}.kubeconfig"
+    path.write_text(json.dumps(config))
+    return path
 
 
 def _builder(

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole operator in this process, against a real API server, with a server that we play.
+
+A ClusterIP answers nobody where no node runs; so the admin API is a stub, and all else is real.
+"""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from cais_operator import desired, names
+from cais_operator.app import App
+from cais_operator.cluster import connect
+from cais_operator.observed import ServerState
+from cais_operator.settings import Settings
+from support.apiserver import DEADLINE, free_port, wait_for
+from support.operators import Place
+
+STAMP = "2026-01-02T03:04:05Z"
+
+
+@dataclass(slots=True, kw_only=True)
+class PlayedServer:
+    """Has loaded whatever is mounted, unless it is told to lag."""
+
+    place: Place
+    lags: bool = False
+    usage: dict[str, Any] = field(
+        default_factory=lambda: {
+            "repositories": 1,
+            "tags": 1,
+            "bytes": 1 << 20,
+            "bytesReclaimable": 0,
+            "disk": {"capacity": 1 << 30, "available": 1 << 29},
+        }
+    )
+    last: dict[str, Any] | None = None
+    asked: "itertools.count[int]" = field(default_factory=itertools.count)
+    count: int = 0
+
+    async def state(self, *, host: str, ca: str, password: str) -> ServerState:
+        assert host.startswith("10.96.")
+        assert ca
+        assert password == self.place.secret("team-gc")
+        self.count = next(self.asked) + 1
+        files = {} if self.lags else await asyncio.to_thread(self.mounted)
+        return ServerState(
+            files=files, usage=self.usage, gc={"last": self.last, "lastSuccess": self.last}
+        )
+
+    def mounted(self) -> dict[str, str]:
+        config = self.place.get("ConfigMap", "team-config")
+        users, tls = (self.place.get("Secret", name) for name in ("team-users", "team-tls"))
+        assert config is not None
+        assert users is not None
+        assert tls is not None
+        return desired.loaded_files(config, users, tls)
+
+
+@asynccontextmanager
+async def operator(place: Place, server: PlayedServer, *, resync: float) -> AsyncIterator[None]:
+    settings = Settings(
+        namespaces=(place.team,),
+        kubeconfig=place.api.kubeconfig,
+        system_namespace=place.system,
+        health_listen=f"127.0.0.1:{free_port()}",
+        resync=resync,
+    )
+    app = App(settings, await connect(settings.kubeconfig), server)
+    running = asyncio.create_task(app.run())
+    try:
+        yield
+    finally:
+        app.stop()
+        assert await running == 0
+
+
+async def until(what: Callable[[], Any], words: str) -> Any:
+    return await asyncio.to_thread(wait_for, what, words, DEADLINE)
+
+
+def run_pods(place: Place) -> None:
+    """What a provisioner, the Deployment controller and a kubelet would do."""
+    claim = {"phase": "Bound", "capacity": {"storage": "10Gi"}}
+    place.api.merge(place.path("PersistentVolumeClaim", "team-data") + "/status", {"status": claim})
+    deployment = place.get("Deployment", "team")
+    assert deployment is not None
+    status = {
+        "observedGeneration": deployment["metadata"]["generation"],
+        "replicas": 1,
+        "updatedReplicas": 1,
+        "readyReplicas": 1,
+        "availableReplicas": 1,
+    }
+    place.api.merge(place.path("Deployment", "team") + "/status", {"status": status})
+
+
+async def settle(place: Place) -> None:
+    place.create_registry()
+    await asyncio.to_thread(place.wait_complete)
+    run_pods(place)
+
+
+def is_ready(place: Place) -> bool:
+    return bool(place.condition("Ready").get("status") == "True")
+
+
+async def test_a_ready_registry_is_looked_at_and_nothing_is_written(place: Place) -> None:
+    server = PlayedServer(place=place)
+    async with operator(place, server, resync=1):
+        await settle(place)
+        await until(lambda: is_ready(place), "Ready")
+        await until(lambda: place.condition("Writable"), "Writable")
+        seen = server.count
+        await until(lambda: server.count > seen + 2, "it is looked at again")
+        written = len(place.writes())
+        seen = server.count
+        await until(lambda: server.count > seen + 5, "five more looks")
+        assert place.writes()[written:] == []
+
+
+async def test_a_server_that_lags_has_its_pod_touched_and_is_not_ready(place: Place) -> None:
+    server = PlayedServer(place=place, lags=True)
+    labels = {
+        "app.kubernetes.io/name": "cais-registry",
+        names.INSTANCE: "team",
+        names.COMPONENT: names.REGISTRY,
+    }
+    pod = {
+        "metadata": {"name": "team-0", "labels": labels},
+        "spec": {"containers": [{"name": "x", "image": "x"}]},
+    }
+    path = f"/api/v1/namespaces/{place.team}/pods"
+    place.api.request("POST", path, pod)
+    async with operator(place, server, resync=300):
+        await settle(place)
+
+        def touched() -> bool:
+            live = place.api.request("GET", f"{path}/team-0")
+            return names.NUDGE in (live["metadata"].get("annotations") or {})
+
+        await until(touched, "the pod is touched")
+        assert place.condition("Ready")["reason"] == "ConfigurationLoading"
+        server.lags = False
+        await until(lambda: is_ready(place), "Ready")
+
+
+async def test_a_finished_garbage_collection_shows_in_status_at_once(place: Place) -> None:
+    server = PlayedServer(place=place)
+    async with operator(place, server, resync=3600):  # nobody waits that long
+        await settle(place)
+        await until(lambda: is_ready(place), "Ready")
+        server.usage = {**server.usage, "bytes": 1 << 10}
+        server.last = {
+            "id": "1",
+            "state": "Succeeded",
+            "startedAt": STAMP,
+            "finishedAt": STAMP,
+            "durationSeconds": 1.5,
+            "blobsDeleted": 3,
+            "bytesReclaimed": 4096,
+            "message": "",
+        }
+        cron = place.get("CronJob", "team-gc")
+        assert cron is not None
+        template = cron["spec"]["jobTemplate"]
+        job = {"metadata": {"name": "team-gc-1", **template["metadata"]}, "spec": template["spec"]}
+        jobs = f"/apis/batch/v1/namespaces/{place.team}/jobs"
+        place.api.request("POST", jobs, job)
+
+        def told() -> bool:
+            status = (place.get("Registry", "team") or {})["status"]
+            collected = status.get("garbageCollection", {}).get("lastSuccessTime")
+            return bool(collected == STAMP and status["usage"]["bytes"] == 1 << 10)
+
+        await until(told, "the status tells of the run")
+        assert place.condition("GarbageCollected")["status"] == "True"
