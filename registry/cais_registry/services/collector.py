@@ -166,10 +166,12 @@ class GarbageCollector:
             _LOG.exception("garbage collection failed")
             self._finish(RunState.FAILED, f"{type(error).__name__}: {error}"[:500])
         finally:
-            with suppress(Exception):  # a full disk: the run is failed as soon as it can be written
-                await self._save()
-            self._run = None
-            os.close(descriptor)
+            try:
+                with suppress(Exception):  # a full disk: a later run marks this one as failed
+                    await self._save()
+            finally:
+                self._run = None
+                os.close(descriptor)
 
     def _finish(self, state: RunState, message: str) -> None:
         run = self._known()
