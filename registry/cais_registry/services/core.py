@@ -104,7 +104,7 @@ async def open_core(
     return Core(
         blobs=Blobs(database, files, policy),
         uploads=Uploads(database, files, pool, policy, failpoint),
-        manifests=Manifests(database, mirror, policy, limits or Limits()),
+        manifests=Manifests(database, mirror, policy, limits or Limits(), failpoint),
         tags=Tags(database),
         catalog=Catalog(database),
         referrers=Referrers(database),

@@ -22,6 +22,7 @@ from cais_registry.model.limits import Limits
 from cais_registry.model.manifest import Manifest, parse
 from cais_registry.model.names import RepoName, Tag
 from cais_registry.model.policy import Policy
+from cais_registry.services.failpoints import Failpoint, no_failpoint
 from cais_registry.services.mirror import Mirror
 from cais_registry.stores.connection import Connection
 from cais_registry.stores.database import Database
@@ -97,11 +98,13 @@ class Manifests:
         mirror: Mirror,
         policy: Callable[[], Policy],
         limits: Limits,
+        failpoint: Failpoint = no_failpoint,
     ) -> None:
         self._database = database
         self._mirror = mirror
         self._policy = policy
         self._limits = limits
+        self._failpoint = failpoint
 
     async def put(
         self,
@@ -137,9 +140,11 @@ class Manifests:
             parse, content, content_type, max_references=self._limits.manifest_references
         )
         new = self._new(digest, content, parsed)
+        self._failpoint("M1")
         put = await self._database.write(partial(put_manifest, repo=repo, new=new, tags=pointed))
         if put.missing:
             raise _blobs_unknown(repo, put.missing)
+        self._failpoint("M1.done")
         if put.copy is not None:
             await self._mirror.copy(put.copy, content)
         return PutResult(digest=digest, subject=parsed.subject, tags=pointed)
