@@ -11,6 +11,7 @@ from cais_operator import errors, names, pki
 from cais_operator.cluster import Children
 from cais_operator.observed import ServerState
 from cais_operator.reconcile import Reconciler
+from cais_operator.report import events
 from cais_operator.resource import Key
 from operator_builders import NOW, SETTINGS, body, registry, with_users, with_volume
 from support.fake_cluster import Crash, FakeCluster
@@ -264,6 +265,44 @@ async def test_a_registry_deleted_in_mid_reconcile_leaves_only_its_data() -> Non
     assert children(made) == {("PersistentVolumeClaim", "team-data")}
 
 
+@pytest.mark.parametrize("verb", ["apply", "apply_status"])
+async def test_a_child_brought_back_for_a_registry_that_goes_away_is_taken_back(verb: str) -> None:
+    made = bench()
+    await made.settle()
+    del made.cluster.objects["CronJob", "team-a", "team-gc"]
+    if verb == "apply_status":  # there must be something to tell
+        made.cluster.change("PersistentVolumeClaim", "team-data", status={"phase": "Bound"})
+
+    def delete_it(now: str, kind: str, name: str) -> None:
+        if now == verb and (kind, name) in {("CronJob", "team-gc"), (names.KIND, "team")}:
+            del made.cluster.objects[names.KIND, "team-a", "team"]
+
+    if verb == "apply":
+        made.cluster.after = delete_it
+    else:
+        made.cluster.before = delete_it
+    await made.operator().reconcile(KEY)
+    assert ("CronJob", "team-gc") not in children(made)
+    assert ("PersistentVolumeClaim", "team-data") in children(made)
+
+
+async def test_of_two_that_make_the_ca_the_first_one_counts() -> None:
+    made = bench()
+    other = Bench(cluster=FakeCluster())
+    other.cluster.put({**body(), "apiVersion": names.API_VERSION, "kind": names.KIND})
+    await other.settle()
+    theirs = other.cluster.objects["Secret", "cais-system", "cais-ca"]
+
+    def overtake(verb: str, kind: str, name: str) -> None:
+        if (verb, kind, name) == ("create", "Secret", "cais-ca"):
+            made.cluster.put(theirs)
+
+    made.cluster.before = overtake
+    await made.operator().reconcile(KEY)
+    assert made.text("cais-ca", "ca.crt", "cais-system") == made.text("team-tls", "ca.crt")
+    assert made.cluster.objects["Secret", "cais-system", "cais-ca"]["data"] == theirs["data"]
+
+
 async def test_a_registry_recreated_in_mid_reconcile_keeps_no_child_of_the_old_one() -> None:
     made = bench()
 
@@ -360,6 +399,16 @@ async def test_events_tell_each_change_of_a_reason_once() -> None:
     words = [(one["reason"], one["message"]) for one in events]
     assert len(words) == len(set(words)) > 0
     assert all(one["type"] == "Normal" for one in events)
+
+
+def test_a_condition_that_stays_as_it_is_makes_no_event() -> None:
+    stays = {"type": "Ready", "status": "True", "reason": "Serving", "message": "other words"}
+    comes = {"type": "Stalled", "status": "True", "reason": "InvalidSpec", "message": "why"}
+    before = {"conditions": [{**stays, "message": "words"}]}
+    made = list(events(body(), before, {"conditions": [stays, comes]}, NOW))
+    assert [(one["reason"], one["type"], one["message"]) for one in made] == [
+        ("InvalidSpec", "Warning", "why")
+    ]
 
 
 async def test_no_secret_is_in_status_or_events() -> None:
