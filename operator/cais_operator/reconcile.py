@@ -101,7 +101,7 @@ class Reconciler:
         """Service, certificate, Secrets, the rest; what the API server refuses ends it."""
         settings, apply = self._settings, self._writer.apply
         try:
-            service = await apply(world, desired.service(registry, settings))
+            service = await self._service(registry, world)
             made = await self._generator.ensure(registry, world, service, self._now())
             for manifest in _rest(registry, settings, made, world):
                 await apply(world, manifest)
@@ -109,6 +109,18 @@ class Reconciler:
             world.learn(rejected=str(refused))
         except NotFound as gone:  # the namespace is on its way out, and the Registry with it
             _log.info("%s", gone, extra={"key": registry.key})
+
+    async def _service(self, registry: Registry, world: World) -> Object:
+        """Apply the Service; with another address when its old one is taken meanwhile."""
+        manifest = desired.service(registry, self._settings)
+        try:
+            return await self._writer.apply(world, manifest)
+        except Rejected:
+            if manifest["spec"].pop("clusterIP", None) is None:
+                raise
+            if ("Service", names.service(registry)) in world.bodies:
+                raise
+        return await self._writer.apply(world, manifest)
 
     def _want(self, registry: Registry, world: World) -> None:
         """Note what the server should have loaded, as far as it is there."""

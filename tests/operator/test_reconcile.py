@@ -419,3 +419,23 @@ async def test_no_secret_is_in_status_or_events() -> None:
     )
     for secret in ("team-admin", "team-gc", "team-pull", "team-user-ci"):
         assert made.text(secret) not in told
+
+
+async def test_a_service_whose_old_address_is_taken_gets_another() -> None:
+    made = bench()
+    await made.settle()
+    del made.cluster.objects["Service", "team-a", "team"]
+    asked: list[str | None] = []
+    apply = made.cluster.apply
+
+    async def taken(manifest: dict[str, Any]) -> dict[str, Any]:
+        if manifest["kind"] == "Service":
+            asked.append(manifest["spec"].get("clusterIP"))
+            if len(asked) == 1:
+                raise errors.Rejected(status=422, reason="Invalid", message="taken", subject="x")
+        return await apply(manifest)
+
+    made.cluster.apply = taken  # type: ignore[method-assign]
+    await made.operator().reconcile(KEY)
+    assert asked == ["10.96.0.7", None]
+    assert "Stalled" not in {one["type"] for one in made.status()["conditions"]}

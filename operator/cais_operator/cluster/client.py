@@ -15,7 +15,7 @@ from kubernetes.aio.client.api_client import ApiClient
 from cais_operator import __version__, errors, names
 from cais_operator.cluster.connect import Connection
 from cais_operator.cluster.errors_map import error_from
-from cais_operator.cluster.interface import Object, Selection, WatchEvent
+from cais_operator.cluster.interface import Expired, Object, Selection, WatchEvent
 from cais_operator.cluster.kinds import kind_of
 
 PAGE = 500  # objects of one LIST request
@@ -26,7 +26,8 @@ _ERRORS = 400  # HTTP statuses from here on
 _JSON = "application/json"
 _METADATA = f"{_JSON};as=PartialObjectMetadata%s;g=meta.k8s.io;v=v1"
 _STRICT = {"fieldValidation": "Strict"}
-_UNREACHABLE = (aiohttp.ClientError, TimeoutError, OSError)
+# A ValueError is an answer cut short, or of something on the way that is no API server.
+_UNREACHABLE = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
 
 
 class Client:
@@ -52,13 +53,7 @@ class Client:
         query = _query(selection) | {"limit": str(PAGE)}
         items: list[Object] = []
         while True:
-            page = await self._send(
-                "GET",
-                kind.path(selection.namespace),
-                f"the list of {kind.plural}",
-                query=query,
-                accept=_METADATA % "List" if selection.metadata_only else _JSON,
-            )
+            page = await self._page(selection, query)
             items.extend(
                 {"apiVersion": kind.api_version, **item, "kind": kind.name}
                 for item in page.get("items") or ()
@@ -67,6 +62,15 @@ class Client:
             if not metadata.get("continue"):
                 return items, str(metadata.get("resourceVersion", ""))
             query["continue"] = metadata["continue"]
+
+    async def _page(self, selection: Selection, query: Mapping[str, str]) -> Object:
+        kind = kind_of(selection.kind)
+        accept = _METADATA % "List" if selection.metadata_only else _JSON
+        path, subject = kind.path(selection.namespace), f"the list of {kind.plural}"
+        try:
+            return await self._send("GET", path, subject, query=query, accept=accept)
+        except Expired as error:  # so many pages that the first one is too old: all again
+            raise errors.ApiUnavailable(str(error)) from error
 
     async def create(self, manifest: Object) -> Object:
         """See `interface.Cluster`."""
@@ -175,11 +179,11 @@ class Client:
             )
             async with response:
                 data = await response.read()
+            if response.status >= _ERRORS:
+                raise error_from(response.status, response.headers, data, subject)
+            answer: Object = json.loads(data)
         except _UNREACHABLE as error:
             raise _unavailable(subject, error) from error
-        if response.status >= _ERRORS:
-            raise error_from(response.status, response.headers, data, subject)
-        answer: Object = json.loads(data)
         return answer
 
 

@@ -78,7 +78,7 @@ async def connect(kubeconfig: Path | None) -> Connection:
         errors.CaisError: When there is nothing usable; says where was looked.
     """
     configuration = Configuration()
-    configuration.retries = 0  # the queue retries, with backoff
+    configuration.retries = None  # the queue retries, with backoff (0 would mean for ever)
     try:
         if kubeconfig is not None:
             await _from_file(configuration, str(kubeconfig))
