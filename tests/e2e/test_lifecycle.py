@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from e2e.kit import Tenant, is_ready, until
+from e2e.kit import Tenant, condition, until
 
 RUNS = 5
 
@@ -126,12 +126,19 @@ def test_claim_grows_while_the_pod_runs_on(tenant: Tenant) -> None:
     assert tenant.pod()["metadata"]["uid"] == pod
 
 
-def test_paused_registry_is_left_alone(tenant: Tenant) -> None:
+def test_paused_registry_is_watched_and_left_alone(tenant: Tenant) -> None:
     tenant.apply()
     tenant.wait_ready()
     tenant.apply(paused=True)
-    until(lambda: tenant.get("registry", "team") or {}, lambda found: "Paused" in str(found))
-    tenant.kubectl("delete", "configmap", "team-ca")
+    until(lambda: ready_of(tenant)["message"], lambda message: "paused" in message)
+    tenant.kubectl("scale", "deployment", "team", "--replicas=0")
+    until(lambda: ready_of(tenant)["status"], lambda status: status == "False")
+    stopped = tenant.get("deployment", "team")
+    assert stopped
+    assert stopped["spec"]["replicas"] == 0
     tenant.apply(paused=False)
-    until(lambda: tenant.get("configmap", "team-ca"), bool)
-    until(lambda: tenant.get("registry", "team") or {}, is_ready)
+    tenant.wait_ready()
+
+
+def ready_of(tenant: Tenant) -> dict[str, Any]:
+    return condition(tenant.get("registry", "team") or {}, "Ready")
