@@ -96,7 +96,7 @@ def without_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     return value
 
 
-class _StrictLoader(yaml.SafeLoader):
+class _StrictLoader(yaml.CSafeLoader):
     """PyYAML keeps the last of two equal keys in silence; this one refuses."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
