@@ -92,7 +92,7 @@ def test_installed_by_pip_and_served(cluster: Cluster, tmp_path: Path) -> None:
 def clean(cluster: Cluster) -> Iterator[Callable[[], None]]:
     def remove() -> None:
         shell = cluster.place.beside
-        shell.ask("docker ps --quiet --filter publish=5000 | xargs -r docker rm --force")
+        shell.ask("docker ps --all --quiet --filter volume=data | xargs -r docker rm --force")
         shell.ask("docker volume rm --force data")
 
     remove()
