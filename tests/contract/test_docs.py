@@ -4,6 +4,7 @@
 import argparse
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,15 @@ def test_values_that_the_documents_set_are_values_of_the_chart() -> None:
             for part in name.split("."):
                 assert part in node["properties"], f"{named(path)}: --set {name}"
                 node = node["properties"][part]
+
+
+def test_every_room_of_the_layers_is_explained() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    contracts = project["tool"]["importlinter"]["contracts"]
+    layers = [layer for contract in contracts for layer in contract.get("layers", [])]
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    for room in {room for layer in layers for room in layer.split(" | ")}:
+        assert f"`{room}`" in text, room
 
 
 PRIVATE = re.compile(
