@@ -231,7 +231,7 @@ def start(folder: Path, *arguments: str | Path) -> Server:
     log = folder / "server.log"
     command = [sys.executable, "-m", "cais_registry", "serve", "--data", str(folder / "data")]
     listen = [] if "--listen" in arguments else ["--listen", "127.0.0.1:0"]
-    with log.open("ab") as output:
+    with log.open("wb") as output:
         process = subprocess.Popen(
             [*command, *listen, *map(str, arguments)],
             stdin=subprocess.DEVNULL,

@@ -63,6 +63,13 @@ class Files:
         """Why the newest contents were not taken, None when they were."""
         return "; ".join(self._errors.values()) or None
 
+    def certificate_hash(self) -> Mapping[str, str]:
+        """SHA-256 of the certificate that is loaded now, by its path; empty for plain HTTP."""
+        if self._tls is None:
+            return {}
+        path = str(self._tls[0].path)
+        return {path: self.loaded.hashes[path]}
+
     def poll(self) -> bool:
         """Look for changes and take those that are good.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import signal
 import socket
 import threading
 import time
@@ -23,12 +24,15 @@ from granian.server.mp import MPServer
 
 from cais_registry.app import certificates, logs
 from cais_registry.app.files import Files
+from cais_registry.app.listening import BACKLOG
 
-BACKLOG: Final = 1024
 STOP_SECONDS: Final = 20
 """Running requests have so long when the server is told to stop."""
 
-DRAIN_SECONDS: Final = 3600
+RETIRE_SECONDS: Final = 3.0
+"""An old worker answers connections that it has accepted so long, and says that it closes them."""
+
+DRAIN_SECONDS: Final = 3600.0
 """Running downloads have so long when a certificate was swapped."""
 
 _OVERLAP_SECONDS: Final = 0.5
@@ -81,14 +85,15 @@ class Supervisor(MPServer):
         self.serve(target_loader=self._loader(), wrap_loader=False)
 
     def _loader(self) -> Callable[[], Any]:
-        files, parent = self._files, os.getpid()
+        files, listener, parent = self._files, self._listener, os.getpid()
 
         def load() -> object:
             os.setpgid(0, 0)  # ctrl-c reaches the parent, which stops the worker in order
+            signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until there is something to retire
             from cais_registry.app import worker  # noqa: PLC0415 - not in the parent's memory
 
             worker.die_with(parent)
-            return worker.Worker(files)
+            return worker.Worker(files, listener)
 
         return load
 
@@ -135,30 +140,20 @@ class Supervisor(MPServer):
                 self._drain(old)
 
     def _drain(self, old: Any) -> None:  # noqa: ANN401 - granian's types
+        """Three steps: accept nothing more, end idle connections, end the rest by force."""
         self._stop_draining()  # memory is planned for two workers, not for three
         self._draining = old
-        old.terminate()
-        timer = threading.Timer(DRAIN_SECONDS, old.kill)
-        timer.daemon = True
-        timer.start()
+        os.kill(old.inner.pid, signal.SIGUSR1)
+        for seconds, step in ((RETIRE_SECONDS, old.terminate), (DRAIN_SECONDS, old.kill)):
+            timer = threading.Timer(seconds, step)
+            timer.daemon = True
+            timer.start()
 
     def _stop_draining(self) -> None:
         if self._draining is not None and self._draining.is_alive():
             _logger.warning("a worker that still served an old download was stopped")
             self._draining.kill()
         self._draining = None
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Make the listening socket.
-
-    Raises:
-        OSError: If the address is in use, or not one of this machine.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
-    listener.setblocking(False)
-    return listener
 
 
 def run(files: Files, listener: socket.socket) -> None:

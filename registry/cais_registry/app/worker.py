@@ -8,11 +8,13 @@ import ctypes
 import logging
 import os
 import signal
+import socket
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, Final
 
 from cais_registry.app.files import Files, Loaded
+from cais_registry.app.listening import stop_accepting
 from cais_registry.http.application import Application
 from cais_registry.http.credentials import Verifier
 from cais_registry.http.deps import Deps, LoadedFiles
@@ -45,13 +47,15 @@ def die_with(parent: int) -> None:
 class Worker:
     """The ASGI application with its life: opens the data at start, closes it at the end."""
 
-    def __init__(self, files: Files) -> None:
+    def __init__(self, files: Files, listener: socket.socket) -> None:
         """Prepare.
 
         Args:
             files: As the parent has loaded them.
+            listener: The socket that connections come from.
         """
         self._files = files
+        self._listener = listener
         self._verifier = Verifier(files.loaded.users)
         auth = files.loaded.settings.auth
         self._gate = Gate(
@@ -60,6 +64,7 @@ class Worker:
             realm=None if auth is None else auth.realm,
         )
         self._application: Application | None = None
+        self._certificate = files.certificate_hash()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the whole life (ASGI 3, `http` and `lifespan` scopes)."""
@@ -83,6 +88,7 @@ class Worker:
             _start(core.housekeeping.serve(), name="housekeeping"),
             _start(self._watch(), name="watch"),
         ]
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self._retire)
         await send({"type": "lifespan.startup.complete"})
         await receive()
         for task in tasks:
@@ -114,19 +120,29 @@ class Worker:
         )
         return core
 
+    def _retire(self) -> None:
+        """Another worker has taken over: answer who is here, and let nobody in any more."""
+        stop_accepting(self._listener)
+        if self._application is not None:
+            self._application.is_retiring = True
+
     def _policy(self) -> Policy:
         settings = self._files.loaded.settings
         return Policy(push_lease=settings.push_lease, undelete_window=settings.undelete_window)
 
     def _loaded(self) -> LoadedFiles:
         """What this process serves: a new certificate comes with a new process."""
-        return LoadedFiles(files=self._files.loaded.hashes, error=self._files.error)
+        files = {**self._files.loaded.hashes, **self._certificate}
+        return LoadedFiles(files=files, error=self._files.error)
 
     async def _watch(self) -> None:
         error = self._files.error
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            if self._files.poll():
+            before = self._files.loaded
+            self._files.poll()
+            now = self._files.loaded
+            if (now.users, now.settings) != (before.users, before.settings):
                 self._verifier.replace(self._files.loaded.users)
                 self._gate.permissions = permissions(self._files.loaded)
                 _logger.info("configuration, users or rules were loaded anew")

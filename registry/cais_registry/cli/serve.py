@@ -7,7 +7,7 @@ import logging.config
 import socket
 from pathlib import Path
 
-from cais_registry.app import logs
+from cais_registry.app import listening, logs
 from cais_registry.app.files import Files
 from cais_registry.cli.errors import CommandError
 from cais_registry.config.errors import ConfigError
@@ -47,10 +47,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _listen(settings: Settings) -> socket.socket:
-    from cais_registry.app import supervisor  # noqa: PLC0415 - see above
-
     try:
-        return supervisor.listen(settings.host, settings.port)
+        return listening.listen(settings.host, settings.port)
     except OSError as error:
         reason = error.strerror or error
         raise ConfigError(

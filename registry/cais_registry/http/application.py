@@ -57,10 +57,15 @@ class _Exchange:
 
 
 class Application:
-    """Answers HTTP requests; server-neutral, `lifespan` messages are the business of `app`."""
+    """Answers HTTP requests; server-neutral, `lifespan` messages are the business of `app`.
+
+    Attributes:
+        is_retiring: True once every answer should end its connection.
+    """
 
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
+        self.is_retiring = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request (ASGI 3, `http` scope)."""
@@ -140,6 +145,6 @@ class Application:
         is_small = declared.isdigit() and int(declared) <= _SMALL_BODY
         if not body.is_finished and is_small and "expect" not in request.headers:
             await body.linger()
-        if not body.is_finished:
+        if not body.is_finished or self.is_retiring:
             response = response.with_headers(("Connection", "close"))
         return response

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Final
+
+BACKLOG: Final = 1024
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Make the listening socket.
+
+    Raises:
+        OSError: If the address is in use, or not one of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    listener.setblocking(False)
+    return listener
+
+
+def stop_accepting(listener: socket.socket) -> None:
+    """Make this process accept nothing more from a socket that others go on to listen on.
+
+    The HTTP server has no such order: told to stop, it also drops connections that it has accepted
+    but not yet read a request from. So every descriptor of the socket in this process is replaced
+    by a socket that nobody connects to; its other connections, and other processes, notice nothing.
+    """
+    name = f"socket:[{os.fstat(listener.fileno()).st_ino}]"
+    silent = socket.socket(socket.AF_UNIX)
+    silent.setblocking(False)
+    silent.bind("")  # a name that the kernel makes up, in no folder
+    silent.listen(1)
+    for link in Path("/proc/self/fd").iterdir():
+        try:
+            is_listener = os.readlink(link) == name  # noqa: PTH115 - not a path
+        except OSError:  # the descriptor of the folder itself
+            continue
+        if is_listener:
+            os.dup2(silent.fileno(), int(link.name), inheritable=False)
+    silent.close()
