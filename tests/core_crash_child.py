@@ -14,6 +14,7 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
+from cais_registry.model.digest import Digest
 from cais_registry.model.names import Tag
 from cais_registry.model.policy import Policy
 from cais_registry.services.core import Core
@@ -27,9 +28,18 @@ def say(*words: str) -> None:
     os.write(1, (" ".join(words) + "\n").encode())
 
 
+async def stream(core: Core, content: bytes) -> None:
+    """Push a blob in several requests: its digest is known only at the end."""
+    status = await core.uploads.start(REPO, None)
+    ref = UploadRef(repo=REPO, principal=None, id=status.id)
+    await core.uploads.append(ref, chunk(content))
+    await core.uploads.finish(ref, Digest.of(content))
+
+
 async def work(core: Core, clock: Clock, first: int) -> None:
     for number in range(first, first + ROUNDS):
         say("begun", str(number))
+        await stream(core, bytes(number))
         await push_image(core, f"image {number}", f"v{number}", layers=[b"base", bytes(number)])
         say("pushed", str(number))
         status = await core.uploads.start(REPO, None)

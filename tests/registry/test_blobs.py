@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ async def test_a_blob_is_known_in_its_repository_only(world: World) -> None:
 
 
 async def test_an_open_blob_outlives_its_deletion(world: World) -> None:
-    world.policy = type(world.policy)(undelete_window=HOUR * 0, push_lease=HOUR * 0)
+    world.policy = replace(world.policy, undelete_window=HOUR * 0, push_lease=HOUR * 0)
     async with world.open() as core:
         digest = await push_blob(core, b"content")
         blob = await core.blobs.open(REPO, digest)
@@ -79,6 +80,13 @@ async def test_a_deleted_blob_is_kept_for_the_window_then_given_back(world: Worl
         run = await collect(core)
         assert (run.blobs_deleted, run.bytes_reclaimed) == (1, 7)
         assert world.files() == []
+
+
+async def test_a_blob_that_is_deleted_on_request_does_not_wait_for_its_lease(world: World) -> None:
+    world.policy = replace(world.policy, undelete_window=HOUR * 0, push_lease=HOUR)
+    async with world.open() as core:
+        await core.blobs.delete(REPO, await push_blob(core, b"content"))
+        assert (await collect(core)).blobs_deleted == 1
 
 
 async def test_a_blob_in_use_cannot_be_deleted(world: World) -> None:
@@ -134,7 +142,7 @@ async def test_a_mount_without_a_source_finds_a_readable_one(world: World) -> No
 
 
 async def test_deleting_and_mounting_at_once_loses_nothing(world: World) -> None:
-    world.policy = type(world.policy)(undelete_window=HOUR * 0, push_lease=HOUR)
+    world.policy = replace(world.policy, undelete_window=HOUR * 0, push_lease=HOUR)
     async with world.open() as core:
         for round_ in range(20):
             content = f"content {round_}".encode()
@@ -194,7 +202,7 @@ async def touched(core: Core) -> int:
 async def test_a_promise_after_a_push_used_the_blob_holds_though_all_users_are_deleted(
     world: World,
 ) -> None:
-    world.policy = type(world.policy)(undelete_window=HOUR * 0, push_lease=HOUR)
+    world.policy = replace(world.policy, undelete_window=HOUR * 0, push_lease=HOUR)
     async with world.open() as core:
         manifest = await push_image(core, "one", "v1", layers=[b"layer"])
         await core.blobs.stat(REPO, Digest.of(b"layer"), promise=True)

@@ -112,12 +112,13 @@ async def test_manifests_that_never_had_a_tag_or_lost_it_to_another_are_kept(
         assert await count(core, "manifest WHERE untagged_at IS NOT NULL") == 1
 
 
-async def test_a_manifest_that_got_another_tag_is_kept(world: World) -> None:
+@pytest.mark.parametrize("tags", [["v2"], []])
+async def test_a_manifest_that_was_pushed_again_is_kept(world: World, tags: list[str]) -> None:
     world.policy = replace(world.policy, undelete_window=HOUR)
     async with world.open() as core:
         content = await push_image(core, "one", "v1")
         await core.manifests.delete(REPO, Tag("v1"))
-        await put(core, content, "v2")
+        await put(core, content, *tags)
         world.clock.forward(HOUR * 5)
         assert (await collect(core)).manifests_deleted == 0
         assert await there(core, content) == [True]
@@ -190,6 +191,21 @@ async def test_referrers_are_kept_with_their_subject_and_go_with_it(
         await core.manifests.delete(REPO, Digest.of(subject))
         await collect(core)
         assert await there(core, subject, signature, above) == [False] * 3
+
+
+async def test_a_referrer_whose_tag_was_deleted_stays_with_its_subject(world: World) -> None:
+    async with world.open() as core:
+        subject = await push_image(core, "one", "v1")
+        await push_blob(core, b"{}")
+        signature = image(b"{}", subject=subject)
+        await put(core, signature, "sig")
+        await core.manifests.delete(REPO, Tag("sig"))
+        world.clock.forward(HOUR * 5)
+        await collect(core)
+        assert await there(core, signature) == [True]
+        await core.manifests.delete(REPO, Digest.of(subject))
+        await collect(core)
+        assert await there(core, signature) == [False]
 
 
 async def test_a_tagged_referrer_outlives_its_subject(world: World) -> None:

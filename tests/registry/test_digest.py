@@ -33,6 +33,7 @@ HEX = "a" * 64
         f"sha256:{HEX}\n",
         f"sha256:{HEX.upper()}",
         f"sha256:{'g' * 64}",
+        f"sha256:{'a' * 63}g",
         f"sha256:{'٣' * 64}",
         f"SHA256:{HEX}",
         f"sha512:{HEX}",

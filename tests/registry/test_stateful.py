@@ -27,7 +27,7 @@ from cais_registry.model.errors import RegistryError
 from cais_registry.model.names import RepoName, Tag
 from cais_registry.model.policy import Policy
 from cais_registry.services.uploads import UploadRef
-from core_support import HOUR, OTHER, REPO, Clock, World, chunk, collect, image, index, put
+from core_support import HOUR, OTHER, REPO, Clock, World, chunk, collect, count, image, index, put
 
 T = TypeVar("T")
 Key = tuple[RepoName, Digest]
@@ -301,9 +301,7 @@ class Schedule(RuleBasedStateMachine):
             self.runner.run(collect(self.core))
         tables = "manifest", "repo_blob", "blob", "upload", "tombstone", "gc_queue", "repository"
         for table in tables:
-            sql = f"SELECT * FROM {table}"  # noqa: S608 - constants
-            rows = self.runner.run(self.core.database.read(lambda c, sql=sql: c.execute(sql)))
-            assert [tuple(row) for row in rows] == [], table
+            assert self.runner.run(count(self.core, table)) == 0, table
         assert self.world.files() == []
 
 

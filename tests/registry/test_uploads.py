@@ -4,6 +4,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,8 @@ from cais_registry.model.errors import (
 from cais_registry.services.chunks import Chunk
 from cais_registry.services.core import Core
 from cais_registry.services.uploads import UploadRef
+from cais_registry.stores.layout import DATABASE
+from cais_registry.stores.upload_rows import UploadRow
 from core_support import OTHER, REPO, World, body, chunk, collect, count, push_blob
 
 CONTENT = bytes(range(256)) * 3000  # 768 kB: more than one gathered write
@@ -299,6 +302,48 @@ async def test_many_pushes_of_one_digest_keep_one_copy(world: World) -> None:
         await collect(core)
         assert await read(core, DIGEST) == CONTENT
         assert await count(core, "tombstone") == 0
+
+
+@pytest.mark.parametrize("step", ["U3.record", "U3.publish", "U4"])
+async def test_an_upload_that_somebody_dropped_at_the_last_moment_becomes_no_blob(
+    world: World, step: str
+) -> None:
+    def drop(name: str) -> None:
+        if name == step:
+            other = sqlite3.connect(world.data / DATABASE)
+            other.execute("DELETE FROM upload")
+            other.commit()
+            other.close()
+
+    world.failpoint = drop
+    async with world.open() as core:
+        ref = await begun(core)
+        with pytest.raises(BlobUploadUnknown):
+            await core.uploads.finish(ref, DIGEST, chunk(CONTENT))
+        with pytest.raises(BlobUnknown):
+            await core.blobs.stat(REPO, DIGEST, promise=False)
+        await collect(core)
+        assert await count(core, "blob") == await count(core, "tombstone") == 0
+    assert world.files() == []
+
+
+async def test_an_upload_that_was_dropped_just_before_does_not_come_back_as_a_file(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world.open() as core:
+        ref = await begun(core)
+        sessions = core.uploads._sessions
+        find = sessions.find
+
+        async def found_then_dropped(wanted: UploadRef) -> UploadRow:
+            row = await find(wanted)
+            await core.uploads._publisher.drop(wanted.id.value)
+            return row
+
+        monkeypatch.setattr(sessions, "find", found_then_dropped)
+        with pytest.raises(BlobUploadUnknown):
+            await core.uploads.append(ref, chunk(CONTENT))
+    assert world.files() == []
 
 
 @pytest.mark.parametrize("damage", ["missing", "short"])

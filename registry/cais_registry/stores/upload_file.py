@@ -112,7 +112,6 @@ class UploadFile:
             for piece in pieces:
                 self._append_all(piece)
         except OSError as error:
-            self._hash = None
             self._failed = translated(error)
             raise self._failed from error
 
