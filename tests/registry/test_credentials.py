@@ -103,6 +103,19 @@ async def test_a_removed_user_is_out_at_once() -> None:
     assert not await verifier.verify("ci", "secret")
 
 
+async def test_a_password_that_changes_while_it_is_checked_does_not_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    verifier = Verifier(USERS)
+
+    def slow(_secret: bytes, _expected: bytes) -> bool:
+        verifier.replace({"ci": hashed("new")})
+        return True
+
+    monkeypatch.setattr(credentials, "_bcrypt_equal", slow)
+    assert not await verifier.verify("ci", "secret")
+
+
 async def test_an_unknown_user_costs_as_much_as_a_known_one(counted: Counted) -> None:
     verifier = Verifier(USERS)
     assert verifier._decoy()[:7] == USERS["ci"][:7]

@@ -5,6 +5,8 @@ import socket
 import ssl
 import subprocess
 import threading
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Self
 
@@ -116,6 +118,28 @@ def test_a_running_download_survives_the_swap(tmp_path: Path, secret: Path) -> N
         assert first + answer.read() == content
         connection.close()
         wait_until(lambda: len(server.workers) == 1, what="the old worker has ended")
+
+
+def ping(connection: HTTPConnection) -> str | None:
+    """Send a request; return what the answer says of the connection."""
+    connection.request("GET", "/v2/")
+    answer = connection.getresponse()
+    answer.read()
+    assert answer.status == 200
+    return answer.headers["Connection"]
+
+
+def test_a_connection_without_a_request_yet_is_answered_after_the_swap(
+    tmp_path: Path, secret: Path
+) -> None:
+    """Such a connection is with the old worker, which must not drop it."""
+    with running(tmp_path, *flags(secret)) as server, ExitStack() as stack:
+        busy, *waiting = [stack.enter_context(closing(server.connect())) for _ in range(5)]
+        for connection in waiting:
+            connection.connect()
+        server.ca = publish(secret, "second")
+        wait_until(lambda: ping(busy) == "close", what="the old worker sends its clients away")
+        assert [ping(connection) for connection in waiting] == ["close"] * len(waiting)
 
 
 def test_a_bad_new_certificate_never_replaces_a_good_one(tmp_path: Path, secret: Path) -> None:
