@@ -126,6 +126,30 @@ def test_claim_grows_while_the_pod_runs_on(tenant: Tenant) -> None:
     assert tenant.pod()["metadata"]["uid"] == pod
 
 
+def test_node_port_serves_under_a_name_of_ones_own(tenant: Tenant) -> None:
+    name = "registry.example.com"
+    tenant.apply(expose={"type": "NodePort", "hostnames": [name]})
+    tenant.wait_ready()
+    tenant.trust()  # writes ca.crt
+    service = tenant.get("service", "team")
+    assert service
+    port = service["spec"]["ports"][0]["nodePort"]
+    get = ["get", "nodes", "-o", "jsonpath={.items[0].status.addresses[0].address}"]
+    node = tenant.cluster.kubectl(*get)
+    authority = str(tenant.cluster.place.work / "ca.crt")
+    curl = [
+        "curl",
+        "--silent",
+        "--show-error",
+        "--cacert",
+        authority,
+        "--write-out",
+        "%{http_code}",
+    ]
+    resolve = ["--resolve", f"{name}:{port}:{node}", f"https://{name}:{port}/v2/"]
+    assert tenant.cluster.must(*curl, *resolve, beside=True).endswith("401")
+
+
 def test_paused_registry_is_watched_and_left_alone(tenant: Tenant) -> None:
     tenant.apply()
     tenant.wait_ready()

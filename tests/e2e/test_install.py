@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ways to install the operator, and what it costs to run."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from e2e.kit import Cluster, Tenant, until
+
+SYSTEM = "cais-system"
+OPERATOR = "app.kubernetes.io/name=cais-operator"
+
+
+def upgrade(cluster: Cluster, *values: str) -> None:
+    """Install with the chart's defaults and these values, and wait until nothing old is left."""
+    settings = [word for value in values for word in ("--set", value)]
+    command = ["helm", "upgrade", "--install", "cais", "charts/cais", "--namespace", SYSTEM]
+    cluster.must(*command, "--reset-values", *settings)
+    cluster.kubectl("-n", SYSTEM, "rollout", "status", "deployment/cais-operator", "--timeout=120s")
+    wanted = 2 if "replicas=2" in values else 1
+    until(lambda: len(operator_pods(cluster)), lambda count: count == wanted)
+
+
+def operator_pods(cluster: Cluster) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(
+        cluster.kubectl("-n", SYSTEM, "get", "pods", "-l", OPERATOR, "-o", "json")
+    )["items"]
+    return found
+
+
+def leader(cluster: Cluster) -> str:
+    """Return the name of the pod that holds the Lease; empty when none does."""
+    lease = cluster.get("lease", "cais-operator", SYSTEM) or {}
+    return str(lease.get("spec", {}).get("holderIdentity") or "").partition("_")[0]
+
+
+@pytest.fixture
+def install(cluster: Cluster) -> Iterator[Callable[..., None]]:
+    yield lambda *values: upgrade(cluster, *values)
+    upgrade(cluster)
+
+
+def test_named_namespaces_are_looked_after_with_rights_in_them_only(
+    install: Callable[..., None], new_tenant: Callable[[], Tenant]
+) -> None:
+    named, other = new_tenant(), new_tenant()
+    install(f"watchNamespaces={{{named.namespace}}}")
+    named.apply()
+    other.apply()
+    named.wait_ready()
+    account = f"--as=system:serviceaccount:{SYSTEM}:cais-operator"
+    may = ["kubectl", "auth", "can-i", "get", "secrets", account, "--namespace"]
+    assert named.cluster.run(*may, named.namespace).out.strip() == "yes"
+    assert named.cluster.run(*may, other.namespace).out.strip() == "no"
+    assert "status" not in (other.get("registry", "team") or {})
+    install()
+    other.wait_ready()
+
+
+def test_second_replica_takes_over_from_a_lost_leader(
+    install: Callable[..., None], tenant: Tenant
+) -> None:
+    install("replicas=2")
+    cluster = tenant.cluster
+    first = until(lambda: leader(cluster), bool)
+    cluster.kubectl("-n", SYSTEM, "delete", "pod", first, "--grace-period=0", "--force")
+    tenant.apply()
+    tenant.wait_ready()
+    assert leader(cluster) not in {"", first}
+
+
+def test_removed_release_leaves_registries_serving_and_a_new_one_takes_them_on(
+    install: Callable[..., None], tenant: Tenant
+) -> None:
+    tenant.apply()
+    tenant.wait_ready()
+    tenant.log_in_as_admin()
+    digest = tenant.push("apps/kept:1")
+    cluster = tenant.cluster
+    cluster.must("helm", "uninstall", "cais", "--namespace", SYSTEM, "--wait")
+    until(lambda: operator_pods(cluster), lambda pods: not pods)
+    assert tenant.get("registry", "team")
+    assert tenant.digest("apps/kept:1") == digest
+    install()
+    tenant.kubectl("delete", "configmap", "team-ca")
+    until(lambda: tenant.get("configmap", "team-ca"), bool)
+
+
+PSS = "for p in /proc/[0-9]*; do grep -qa serve $p/cmdline && grep ^Pss: $p/smaps_rollup; done"
+
+
+def test_idle_footprint(install: Callable[..., None], tenant: Tenant) -> None:
+    tenant.apply()
+    tenant.wait_ready()
+    install("podAnnotations.fresh=yes")  # a new process, that has seen nothing before
+    told = tenant.kubectl("exec", "deployment/team", "--", "sh", "-c", f"{PSS}; true")
+    server = sum(int(line.split()[1]) for line in told.splitlines()) / 1024
+    status = ["exec", "deployment/cais-operator", "--", "grep", "VmRSS", "/proc/1/status"]
+    operator = int(tenant.cluster.kubectl("-n", SYSTEM, *status).split()[1]) / 1024
+    print(f"idle: server {server:.0f} MiB PSS, operator {operator:.0f} MiB RSS")  # noqa: T201  # the figures are the point
+    assert 20 < server < 65
+    assert 20 < operator < 95
