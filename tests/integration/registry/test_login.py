@@ -164,7 +164,10 @@ def test_users_and_rules_change_without_a_restart(tmp_path: Path) -> None:
         workers = server.workers
         rules = [{"users": ["ci"], "repositories": ["**"], "actions": ["pull", "usage"]}]
         config.write_text(json.dumps(configuration(tmp_path, rules=rules, anonymous=[])))
-        ask = lambda who: server.ask("GET", "/v2/a/tags/list", login=who).status  # noqa: E731
+
+        def ask(who: str | None) -> int:
+            return server.ask("GET", "/v2/a/tags/list", login=who).status
+
         wait_until(lambda: ask("ci:old") == 404, what="the new rule counts")
         users.write_text(htpasswd(ci="new"))
         wait_until(lambda: ask("ci:new") == 404, what="the new password counts")

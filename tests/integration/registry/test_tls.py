@@ -47,6 +47,10 @@ def flags(secret: Path) -> list[str]:
     return ["--tls-cert", str(secret / "tls.crt"), "--tls-key", str(secret / "tls.key")]
 
 
+def wait_for_another(server: Server, old: str) -> None:
+    wait_until(lambda: served(server) != old, what="the new certificate is served")
+
+
 class Loop:
     """Sends requests without a pause until told to stop."""
 
@@ -92,7 +96,7 @@ def test_a_certificate_is_swapped_without_a_failed_request(tmp_path: Path, secre
             with trusted.open("ab") as bundle:
                 bundle.write(new.read_bytes())
             with Loop(server, trusted, f"/v2/a/blobs/{digest}") as loop:
-                wait_until(lambda old=before: served(server) != old, what="the new one is served")
+                wait_for_another(server, before)
                 done = loop.count
                 wait_until(lambda: len(server.workers) == 1, what="the old worker has ended")
                 loop.wait_for(done + 20)
@@ -114,7 +118,7 @@ def test_a_running_download_survives_the_swap(tmp_path: Path, secret: Path) -> N
         answer = connection.getresponse()
         first = answer.read(1000)
         server.ca = publish(secret, "second")
-        wait_until(lambda: served(server) != old, what="the new certificate is served")
+        wait_for_another(server, old)
         assert first + answer.read() == content
         connection.close()
         wait_until(lambda: len(server.workers) == 1, what="the old worker has ended")
