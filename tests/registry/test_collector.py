@@ -428,3 +428,12 @@ async def test_usage_tells_what_is_held_and_what_can_be_given_back(world: World)
         report = await core.usage.report()
         assert (report.repositories, report.tags) == (0, 0)
         assert report.bytes_reclaimable == 4000 + config + len(content)
+
+
+async def test_usage_right_after_a_collection_knows_what_it_gave_back(world: World) -> None:
+    async with world.open() as core:
+        await push_image(core, "one", "v1", layers=[bytes(5000)])
+        await core.manifests.delete(REPO, Tag("v1"))
+        assert (await core.usage.report()).bytes > 5000
+        await collect(core)
+        assert (await core.usage.report()).bytes == 0

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from cais_registry.stores.connection import Connection
@@ -10,6 +11,7 @@ from cais_registry.stores.files import Files
 from cais_registry.stores.gc_queue import Times
 from cais_registry.stores.gc_review import rehearse
 from cais_registry.stores.listing_rows import totals
+from cais_registry.stores.run_rows import last_run
 from cais_registry.stores.tombstone_rows import waiting_bytes
 
 _FRESH_MICROSECONDS: Final = 5_000_000
@@ -42,19 +44,22 @@ def reclaimable(connection: Connection) -> int:
 
 
 class Usage:
-    """Counts what the registry holds; counted anew at most every few seconds."""
+    """Counts what the registry holds; anew every few seconds at most, and after a collection."""
 
     def __init__(self, database: Database, files: Files) -> None:
         self._database = database
         self._files = files
-        self._last: tuple[int, UsageReport] | None = None
+        self._last: tuple[int, str | None, UsageReport] | None = None
 
     async def report(self) -> UsageReport:
         """Count."""
         now = self._database.now()
-        if self._last is None or now - self._last[0] > _FRESH_MICROSECONDS:
-            self._last = (now, await self._database.read_slowly(self._count))
-        return self._last[1]
+        run = await self._database.read(partial(last_run, succeeded=False))
+        ended = run.id if run else None
+        last = self._last
+        if last is None or now - last[0] > _FRESH_MICROSECONDS or last[1] != ended:
+            last = self._last = (now, ended, await self._database.read_slowly(self._count))
+        return last[2]
 
     def _count(self, connection: Connection) -> UsageReport:
         repositories, tags, size = totals(connection)
