@@ -54,9 +54,14 @@ def test_the_kubelet_pulls_by_the_registrys_own_name(demo: str) -> None:
 
 
 def test_the_space_of_a_deleted_tag_is_back(demo: str) -> None:
-    freed = re.search(r"^(\d+) MiB are back\.$", section(demo, "Delete a tag"), re.MULTILINE)
+    shown = section(demo, "Delete a tag")
+    freed = re.search(r"^(\d+) MiB are back\.$", shown, re.MULTILINE)
     assert freed
     assert int(freed[1]) >= 60
+    (row,) = (line.split() for line in shown.splitlines() if line.startswith("team "))
+    reclaimable, reclaimed = int(row[6]), int(row[7])
+    assert reclaimed >= 60 * 1024 * 1024
+    assert reclaimable < reclaimed
 
 
 def test_the_end_tells_how_to_look_around(demo: str) -> None:
