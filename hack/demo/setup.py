@@ -5,6 +5,7 @@ from clusterkit.images import TARGETS, version
 from clusterkit.places import NODE
 from demo.names import ADDRESS, HOST, NAMESPACE, REGISTRY, SAMPLE
 from demo.place import ROOT, Place
+from demo.shell import Shell
 
 CERTS = "/etc/containerd/certs.d"
 
@@ -14,15 +15,24 @@ def make_cluster(place: Place) -> None:
     place.machine.type("make cluster-up")
 
 
-def images() -> list[str]:
-    """Return the names of the images that `make images` builds."""
-    return [f"cais-{target}:{version(ROOT)}" for target in TARGETS]
+def tags(shell: Shell) -> dict[str, str]:
+    """Return the tag of each image: version and content, so that a changed image is a new one."""
+    release = version(ROOT)
+    inspect = "docker image inspect --format '{{slice .Id 7 19}}'"
+    return {
+        target: f"{release}-{shell.ask(f'{inspect} cais-{target}:{release}').strip()}"
+        for target in TARGETS
+    }
 
 
 def make_images(place: Place) -> None:
     """Build both images and put them where the node finds them."""
-    place.machine.type("make images")
-    place.machine.type(f"hack/cluster load {' '.join(images())}")
+    shell = place.machine
+    shell.type("make images")
+    named = tags(shell)
+    for target, tag in named.items():
+        shell.type(f"docker tag cais-{target}:{version(ROOT)} cais-{target}:{tag}")
+    shell.type(f"hack/cluster load {' '.join(f'cais-{t}:{tag}' for t, tag in named.items())}")
 
 
 def install_chart(place: Place) -> None:
@@ -31,7 +41,8 @@ def install_chart(place: Place) -> None:
         print("An earlier installation was interrupted; Helm wants it gone first.")
         place.machine.type("helm uninstall cais --namespace cais-system")
     namespace = "--namespace cais-system --create-namespace"
-    place.machine.type(f"helm upgrade --install cais charts/cais {namespace}")
+    values = ",".join(f"image.{t}.tag={tag}" for t, tag in tags(place.machine).items())
+    place.machine.type(f"helm upgrade --install cais charts/cais {namespace} --set {values}")
     rollout = "rollout status deployment/cais-operator --timeout=120s"
     place.machine.type(f"kubectl -n cais-system {rollout}")
 
@@ -41,10 +52,20 @@ def apply_sample(place: Place) -> None:
     shell = place.machine
     shell.type(f"cat {SAMPLE}")
     shell.type(f"kubectl apply -f {SAMPLE}")
+    _wait_for_image(shell)
     wait = f"wait --for=condition=Ready registry/{REGISTRY} --timeout=120s"
     shell.type(f"kubectl -n {NAMESPACE} {wait}")
     shell.type(f"kubectl -n {NAMESPACE} get registry -o wide")
     shell.type(f"kubectl -n {NAMESPACE} get pods,services,pvc,secrets,configmaps,cronjobs")
+
+
+def _wait_for_image(shell: Shell) -> None:
+    """A registry of an earlier run gets the new image first; its old state must not count."""
+    image = f"cais-registry:{tags(shell)['registry']}"
+    kubectl = f"kubectl -n {NAMESPACE}"
+    seen = f"{kubectl} get deployment {REGISTRY} -o jsonpath='{{.spec.template.spec..image}}'"
+    shell.wait_for(seen, lambda found: found == image, seconds=60)
+    shell.type(f"{kubectl} rollout status deployment/{REGISTRY} --timeout=120s")
 
 
 def trust(place: Place) -> None:

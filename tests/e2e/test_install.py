@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from demo.setup import tags
 from e2e.kit import Cluster, Tenant, until
 
 SYSTEM = "cais-system"
@@ -15,7 +16,8 @@ OPERATOR = "app.kubernetes.io/name=cais-operator"
 
 def upgrade(cluster: Cluster, *values: str) -> None:
     """Install with the chart's defaults and these values, and wait until nothing old is left."""
-    settings = [word for value in values for word in ("--set", value)]
+    images = [f"image.{t}.tag={tag}" for t, tag in tags(cluster.place.machine).items()]
+    settings = [word for value in (*images, *values) for word in ("--set", value)]
     command = ["helm", "upgrade", "--install", "cais", "charts/cais", "--namespace", SYSTEM]
     cluster.must(*command, "--reset-values", *settings)
     cluster.kubectl("-n", SYSTEM, "rollout", "status", "deployment/cais-operator", "--timeout=120s")
