@@ -37,7 +37,8 @@ DRAIN_SECONDS: Final = 3600.0
 
 _OVERLAP_SECONDS: Final = 0.5
 _POLL_SECONDS: Final = 1.0
-_HEADER_BYTES: Final = 64 * 1024
+_BUFFER_BYTES: Final = 256 * 1024
+"""Of a connection; bounds its headers, and the pieces that bodies come in."""
 _logger = logging.getLogger("cais")
 
 
@@ -62,7 +63,7 @@ class Supervisor(MPServer):
             loop=Loops.uvloop,
             websockets=False,
             backlog=BACKLOG,
-            http1_settings=HTTP1Settings(header_read_timeout=30_000, max_buffer_size=_HEADER_BYTES),
+            http1_settings=HTTP1Settings(header_read_timeout=30_000, max_buffer_size=_BUFFER_BYTES),
             log_level=LogLevels.warning,
             log_dictconfig=logs.configuration(files.loaded.settings.log_format),
             respawn_failed_workers=True,
