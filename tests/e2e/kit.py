@@ -188,9 +188,12 @@ class Tenant:
         self.cluster.must("hack/cluster", "trust", self.address, address, str(file))
 
     def log_in(self, user: str, password: str) -> Answer:
-        """Log in as docker does."""
+        """Log in as docker does, once the engine has noticed the name (it looks every 5 s)."""
         command = ["docker", "login", self.address, "--username", user, "--password-stdin"]
-        return self.cluster.run(*command, text=password, beside=True)
+        return until(
+            lambda: self.cluster.run(*command, text=password, beside=True),
+            lambda answer: "lookup" not in answer.err,
+        )
 
     def log_in_as_admin(self) -> None:
         """Trust the registry and log in with the generated password."""

@@ -11,7 +11,7 @@ STEPS = 11
 
 
 def section(transcript: str, title: str) -> str:
-    found = re.search(rf"^=== .*{title}.*?(?=^=== )", transcript, re.MULTILINE | re.DOTALL)
+    found = re.search(rf"^=== [^\n]*{title}.*?(?=^=== )", transcript, re.MULTILINE | re.DOTALL)
     assert found, f"no step {title!r}"
     return found[0]
 
