@@ -48,7 +48,7 @@ def copy_with_crane(place: Place) -> None:
     shell.ask(f"docker rm --force {SOURCE} 2> /dev/null || true")
     print("Another registry to copy from: the same image, alone.")
     shell.type(f"docker run --rm --detach --name {SOURCE} --publish 5000:5000 cais-registry")
-    shell.wait_for(f"curl --silent {SOURCE_ADDRESS}/v2/", lambda body: body == "{}", seconds=30)
+    shell.wait_for(f"crane catalog {SOURCE_ADDRESS}", lambda found: found == "", seconds=30)
     _make_images(shell)
     shell.type(f"crane copy {SOURCE_ADDRESS}/three-layers:1 {THREE}")
     shell.type(f"crane copy {SOURCE_ADDRESS}/two-platforms:1 {PLATFORMS}")
