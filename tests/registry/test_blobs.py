@@ -10,7 +10,7 @@ import pytest
 
 from cais_registry.model.digest import Digest
 from cais_registry.model.errors import BlobUnknown, ManifestBlobUnknown, Unsupported
-from cais_registry.model.names import RepoName
+from cais_registry.model.names import RepoName, Tag
 from cais_registry.services.core import Core
 from core_support import HOUR, OTHER, REPO, World, collect, count, image, push_blob, push_image, put
 
@@ -211,3 +211,17 @@ async def test_a_promise_after_a_push_used_the_blob_holds_though_all_users_are_d
         assert await has(core, REPO, Digest.of(b"layer"))
         assert await count(core, "repo_blob") == 1
         await put(core, image(b"layer"), "v2")
+
+
+async def test_promises_hold_though_the_clock_was_set_back(world: World) -> None:
+    world.policy = replace(world.policy, undelete_window=HOUR * 0, push_lease=HOUR)
+    async with world.open() as core:
+        await push_image(core, "one", "v1", layers=[b"layer"])
+    world.clock.forward(HOUR * -0.5)
+    async with world.open() as core:
+        await core.blobs.stat(REPO, Digest.of(b"layer"), promise=True)
+        await core.manifests.delete(REPO, Tag("v1"))
+        world.clock.forward(HOUR * 0.6)
+        await collect(core)
+        assert await has(core, REPO, Digest.of(b"layer"))
+        assert not await has(core, REPO, Digest.of(b'{"name": "one"}'))

@@ -26,6 +26,7 @@ from cais_registry.model.digest import Digest
 from cais_registry.model.errors import RegistryError
 from cais_registry.model.names import RepoName, Tag
 from cais_registry.model.policy import Policy
+from cais_registry.model.run import RunState
 from cais_registry.services.uploads import UploadRef
 from core_support import HOUR, OTHER, REPO, Clock, World, chunk, collect, count, image, index, put
 
@@ -33,7 +34,7 @@ T = TypeVar("T")
 Key = tuple[RepoName, Digest]
 
 REPOS = st.sampled_from([REPO, OTHER])
-CONTENTS = st.sampled_from([b"", b"one", b"two", b"three"])
+CONTENTS = st.sampled_from([b"", b"one", b"two"])
 TAGS = st.sampled_from(["a", "b"])
 CRASH = st.none() | st.integers(0, 6)
 PICK = st.integers(0, 10_000)
@@ -169,6 +170,30 @@ class Schedule(RuleBasedStateMachine):
         about = self.pick(repo, subject) if subject is not None else None
         self.put(repo, image(*blobs, subject=about), tags)
 
+    @rule(repo=REPOS, blobs=st.lists(CONTENTS, min_size=1, max_size=2), tag=st.none() | TAGS)
+    def push_image(self, repo: RepoName, blobs: list[bytes], tag: str | None) -> None:
+        """What most clients do: look for each blob, send it if it is not there, then the image."""
+        for content in blobs:
+            self.head(repo, content)
+            if (repo, Digest.of(content)) not in self.promised:
+                self.push(repo, content, None)
+        self.put(repo, image(*blobs), [tag] if tag else [])
+
+    @rule(repo=REPOS, blobs=st.lists(CONTENTS, min_size=1, max_size=2), tag=TAGS)
+    def push_platforms(self, repo: RepoName, blobs: list[bytes], tag: str) -> None:
+        """An index of images that have no tag, or one that goes away."""
+        for content in blobs:
+            self.push_image(repo, [content], "child")
+        self.put(repo, index(*(image(content) for content in blobs)), [tag])
+        self.delete_tag(repo, "child")
+
+    @rule(repo=REPOS, number=PICK, content=CONTENTS)
+    def sign(self, repo: RepoName, number: int, content: bytes) -> None:
+        about = self.pick(repo, number)
+        if about is not None:
+            self.push(repo, content, None)
+            self.put(repo, image(content, subject=about), [])
+
     @rule(repo=REPOS, children=st.lists(PICK, max_size=2), tags=st.lists(TAGS, max_size=1))
     def put_index(self, repo: RepoName, children: list[int], tags: list[str]) -> None:
         found = [child for pick in children if (child := self.pick(repo, pick)) is not None]
@@ -222,12 +247,28 @@ class Schedule(RuleBasedStateMachine):
     @rule(crash=CRASH)
     def collect(self, crash: int | None) -> None:
         async def run() -> None:
-            await self.core.collector.start()
+            started = await self.core.collector.start()
             task = self.core.collector._task
             assert task is not None
             await task
+            ended = await self.core.collector.run(started.id)
+            assert ended is not None
+            assert ended.state is RunState.SUCCEEDED, ended.message
 
         self.do(run(), crash)
+
+    @rule(minutes=st.sampled_from([0, 40, 80]))
+    def tidy(self, minutes: int) -> None:
+        self.wait(minutes)
+        self.collect(None)
+
+    @rule(repo=REPOS, minutes=st.sampled_from([0, 80]), content=CONTENTS)
+    def retire(self, repo: RepoName, minutes: int, content: bytes) -> None:
+        """Delete all tags; a pusher may just have been told that a blob exists."""
+        for tag in ("a", "b"):
+            self.delete_tag(repo, tag)
+        self.head(repo, content)
+        self.tidy(minutes)
 
     @rule(crash=CRASH)
     def housekeeping(self, crash: int | None) -> None:
@@ -313,8 +354,8 @@ def blobs_of(content: bytes) -> set[Digest]:
 
 TestSchedule = Schedule.TestCase
 TestSchedule.settings = settings(
-    max_examples=25,
-    stateful_step_count=30,
+    max_examples=60,
+    stateful_step_count=25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -11,6 +11,7 @@ from cais_registry.model.digest import Digest
 from cais_registry.model.names import RepoName
 from cais_registry.stores.connection import Connection, one
 from cais_registry.stores.gc_queue import Due, Entry, Kind, enqueue
+from cais_registry.stores.leases import AFTER_USE
 from cais_registry.stores.repo_rows import ensure_repo
 from cais_registry.stores.tombstone_rows import bury
 
@@ -103,7 +104,8 @@ def promise_member(connection: Connection, repo: RepoName, digest: Digest) -> bo
         False if the repository does not have it (any more).
     """
     rows = connection.execute(
-        "UPDATE repo_blob SET touched_at = :now WHERE digest = :digest AND deleted_at IS NULL"
+        f"UPDATE repo_blob SET touched_at = {AFTER_USE} WHERE digest = :digest"  # noqa: S608 - a constant
+        " AND deleted_at IS NULL"
         " AND repo_id = (SELECT id FROM repository WHERE name = :repo) RETURNING 1 AS done",
         {"now": connection.now, "digest": str(digest), "repo": repo.value},
     )
@@ -178,8 +180,9 @@ def _join(connection: Connection, repo_id: int, digest: str) -> None:
     connection.execute(
         "INSERT INTO repo_blob (repo_id, digest, created_at, touched_at)"
         " VALUES (:repo, :digest, :now, :now)"
-        " ON CONFLICT (repo_id, digest) DO UPDATE SET touched_at = excluded.touched_at,"
-        " deleted_at = NULL",
+        " ON CONFLICT (repo_id, digest) DO UPDATE SET"
+        " touched_at = CASE WHEN repo_blob.bound_at >= :now THEN repo_blob.bound_at + 1"
+        " ELSE :now END, deleted_at = NULL",
         {"repo": repo_id, "digest": digest, "now": connection.now},
     )
     enqueue(

@@ -10,6 +10,7 @@ from cais_registry.model.digest import Digest
 from cais_registry.model.names import RepoName, Tag
 from cais_registry.stores.connection import Connection, Row, one
 from cais_registry.stores.gc_queue import Due, Entry, Kind, enqueue, remove
+from cais_registry.stores.leases import AFTER_USE, USE
 from cais_registry.stores.repo_rows import ensure_repo, find_repo
 from cais_registry.stores.tag_rows import delete_tags_of, point_tag
 
@@ -155,7 +156,9 @@ def _upsert(connection: Connection, repo_id: int, new: NewManifest) -> str | Non
         " annotations, size, storage_key, created_at, touched_at, content)"
         " VALUES (:repo, :digest, :media_type, :artifact_type, :subject,"
         " :annotations, :size, :key, :now, :now, :content)"
-        " ON CONFLICT (repo_id, digest) DO UPDATE SET touched_at = excluded.touched_at,"
+        " ON CONFLICT (repo_id, digest) DO UPDATE SET"
+        " touched_at = CASE WHEN manifest.bound_at >= :now THEN manifest.bound_at + 1"
+        " ELSE :now END,"
         " media_type = excluded.media_type, deleted_at = NULL, released_at = NULL"
         " RETURNING storage_key, mirrored_at",
         {
@@ -183,7 +186,7 @@ def _bind(connection: Connection, repo_id: int, manifest: str, found: _Reference
             {"repo": repo_id, "manifest": manifest, "digest": digest},
         )
         connection.execute(
-            "UPDATE repo_blob SET bound_at = :now WHERE repo_id = :repo AND digest = :digest",
+            f"UPDATE repo_blob SET bound_at = {USE} WHERE repo_id = :repo AND digest = :digest",  # noqa: S608 - a constant
             {"now": connection.now, "repo": repo_id, "digest": digest},
         )
     for digest in found.children:
@@ -197,7 +200,7 @@ def _bind(connection: Connection, repo_id: int, manifest: str, found: _Reference
 
 def _bound_manifest(connection: Connection, repo_id: int, digest: str) -> None:
     connection.execute(
-        "UPDATE manifest SET bound_at = :now WHERE repo_id = :repo AND digest = :digest",
+        f"UPDATE manifest SET bound_at = {USE} WHERE repo_id = :repo AND digest = :digest",  # noqa: S608 - a constant
         {"now": connection.now, "repo": repo_id, "digest": digest},
     )
 
@@ -250,7 +253,8 @@ def promise_manifest(connection: Connection, repo: RepoName, digest: Digest) -> 
         False if the repository does not have it (any more).
     """
     rows = connection.execute(
-        "UPDATE manifest SET touched_at = :now WHERE digest = :digest AND deleted_at IS NULL"
+        f"UPDATE manifest SET touched_at = {AFTER_USE} WHERE digest = :digest"  # noqa: S608 - a constant
+        " AND deleted_at IS NULL"
         " AND repo_id = (SELECT id FROM repository WHERE name = :repo) RETURNING 1 AS done",
         {"now": connection.now, "digest": str(digest), "repo": repo.value},
     )

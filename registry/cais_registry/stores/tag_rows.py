@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from cais_registry.stores.connection import Connection, Row, one
 from cais_registry.stores.gc_queue import Due, Entry, Kind, enqueue
+from cais_registry.stores.leases import USE
 
 
 def point_tag(connection: Connection, repo_id: int, name: str, digest: str) -> None:
@@ -20,7 +21,7 @@ def point_tag(connection: Connection, repo_id: int, name: str, digest: str) -> N
         {"repo": repo_id, "name": name, "digest": digest, "now": connection.now},
     )
     connection.execute(
-        "UPDATE manifest SET tagged_at = :now, bound_at = :now, untagged_at = NULL,"
+        f"UPDATE manifest SET tagged_at = :now, bound_at = {USE}, untagged_at = NULL,"  # noqa: S608 - a constant
         " released_at = NULL WHERE repo_id = :repo AND digest = :digest",
         {"repo": repo_id, "digest": digest, "now": connection.now},
     )
