@@ -255,7 +255,11 @@ class Schedule(RuleBasedStateMachine):
             assert ended is not None
             assert ended.state is RunState.SUCCEEDED, ended.message
 
+        kept = self.kept()
         self.do(run(), crash)
+        for repo, digest in set(self.manifests) - kept:
+            if not self.has_manifest(repo, digest):
+                del self.manifests[repo, digest]  # was free to go; a push may bring it back
 
     @rule(minutes=st.sampled_from([0, 40, 80]))
     def tidy(self, minutes: int) -> None:
