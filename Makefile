@@ -19,6 +19,7 @@ help: ## Show this list
 install: $(STAMP) ## Create .venv with the locked dependencies and the project
 
 $(STAMP): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { apt-get update -q && apt-get install --yes -q python3-venv; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt

@@ -2,9 +2,11 @@
 """What the cluster needs of the machine, and how the machine gets back what it had."""
 
 import contextlib
+import importlib.util
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from clusterkit import process
@@ -48,13 +50,22 @@ def absent_packages(root: Path) -> list[str]:
     return sorted(set(absent))
 
 
+def absent_python(find: Callable[[str], object | None]) -> list[str]:
+    """Return the Debian packages of what this Python lacks: pip fetches the images' wheels.
+
+    Args:
+        find: Looks a module up (`importlib.util.find_spec`).
+    """
+    return [] if find("pip") else ["python3-pip"]
+
+
 def install_packages() -> None:
     """Install the Debian packages that are missing.
 
     Raises:
         ClusterError: Not root, or no Debian, or a package cannot be had.
     """
-    absent = absent_packages(Path("/"))
+    absent = absent_packages(Path("/")) + absent_python(importlib.util.find_spec)
     if not absent:
         return
     names = " ".join(absent)

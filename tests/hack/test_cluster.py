@@ -111,3 +111,8 @@ def test_a_changed_recipe_makes_another_image(tmp_path: Path) -> None:
     (tmp_path / "build.sh").write_text("two")
     assert node_image.made_tag(tmp_path) != first
     assert images.base_tag(tmp_path / "build.sh").startswith("cais-base:trixie-")
+
+
+@pytest.mark.parametrize(("found", "absent"), [(object(), []), (None, ["python3-pip"])])
+def test_a_python_without_pip_is_given_it(found: object | None, absent: list[str]) -> None:
+    assert machine.absent_python(lambda _: found) == absent

@@ -29,7 +29,11 @@ from cais_registry.http.sending import send_response
 from cais_registry.http.stats import Done
 from cais_registry.model.errors import RegistryError, Unauthorized
 
-_COMMON: Final[Headers] = (("X-Content-Type-Options", "nosniff"),)
+# a manifest's media type is its pusher's choice: no browser may run what comes with it
+_COMMON: Final[Headers] = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Content-Security-Policy", "default-src 'none'; sandbox"),
+)
 _V2: Final[Headers] = (*_COMMON, ("Docker-Distribution-Api-Version", "registry/2.0"))
 _KINDS: Final[dict[type[router.Path], str]] = {
     router.Probe: "probe",

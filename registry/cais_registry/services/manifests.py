@@ -133,7 +133,7 @@ class Manifests:
             ManifestBlobUnknown: If the repository lacks what it refers to; detail lists it.
             StorageFull: If the disk is full.
         """
-        self._check_size(content, tags)
+        self._check_limits(content, tags)
         digest = _digest_of(content, reference)
         pointed = (reference, *tags) if isinstance(reference, Tag) else tuple(tags)
         parsed = await asyncio.to_thread(
@@ -149,7 +149,7 @@ class Manifests:
             await self._mirror.copy(put.copy, content)
         return PutResult(digest=digest, subject=parsed.subject, tags=pointed)
 
-    def _check_size(self, content: bytes, tags: Sequence[Tag]) -> None:
+    def _check_limits(self, content: bytes, tags: Sequence[Tag]) -> None:
         limits = self._limits
         if len(content) > limits.manifest_bytes:
             raise ManifestTooLarge(
@@ -159,6 +159,7 @@ class Manifests:
             raise TagInvalid(
                 f"{len(tags)} tags in one push, at most {limits.tags_per_push} are taken"
             )
+        self._mirror.check_room(len(content))
 
     def _new(self, digest: Digest, content: bytes, parsed: Manifest) -> NewManifest:
         return NewManifest(

@@ -30,12 +30,22 @@ class Mirror:
         """Write the copy of a manifest that the database has; a failure is only logged."""
         try:
             await asyncio.to_thread(self._files.write, key, content)
+            self._written.append(key)
+            if len(self._written) >= _BATCH:
+                await self.note()
         except (OSError, StorageFull) as error:
             _LOG.warning("copy of a manifest not written, will be tried again: %s", error)
-            return
-        self._written.append(key)
-        if len(self._written) >= _BATCH:
-            await self.note()
+
+    def check_room(self, size: int) -> None:
+        """Refuse a manifest where only the reserve for deletions is left.
+
+        Args:
+            size: Of the manifest, in bytes; it is written twice.
+
+        Raises:
+            StorageFull: If it does not fit.
+        """
+        self._files.check_room(2 * size)
 
     async def note(self) -> None:
         """Write down in the database which copies are there, so that none is written twice."""

@@ -58,7 +58,8 @@ class Usage:
         ended = run.id if run else None
         last = self._last
         if last is None or now - last[0] > _FRESH_MICROSECONDS or last[1] != ended:
-            last = self._last = (now, ended, await self._database.read_slowly(self._count))
+            report = await self._database.read_slowly(self._count)
+            last = self._last = (self._database.now(), ended, report)
         return last[2]
 
     def _count(self, connection: Connection) -> UsageReport:

@@ -15,6 +15,7 @@ from cais_registry.stores.layout import sync_folder
 
 _FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 _ATTEMPTS: Final = 100
+_RESERVE: Final = 64 << 20
 
 
 def translated(error: OSError) -> Exception:
@@ -22,6 +23,22 @@ def translated(error: OSError) -> Exception:
     if error.errno in _FULL:
         return StorageFull("the registry's disk is full: delete images and collect garbage")
     return error
+
+
+def check_room(found: os.statvfs_result, size: int) -> None:
+    """Keep pushes out of the last room, which deletions and garbage collection need to work in.
+
+    Args:
+        found: What the file system says of itself.
+        size: Bytes that are about to be written.
+
+    Raises:
+        OSError: ENOSPC, if less than the reserve would be left: a twentieth of the file system,
+            at most 64 MiB.
+    """
+    reserve = min(_RESERVE, found.f_blocks * found.f_frsize // 20)
+    if found.f_bavail * found.f_frsize - size < reserve:
+        raise OSError(errno.ENOSPC, "only the reserve for deletions is left")
 
 
 class Files:
@@ -138,6 +155,17 @@ class Files:
         except OSError:
             return folder
         return folder.parent
+
+    def check_room(self, size: int) -> None:
+        """Refuse to write so many bytes where only the reserve for deletions is left.
+
+        Raises:
+            StorageFull: If they do not fit.
+        """
+        try:
+            check_room(os.statvfs(self._root), size)
+        except OSError as error:
+            raise translated(error) from error
 
     def space(self) -> tuple[int, int]:
         """Capacity of the file system, and what may still be written, in bytes."""

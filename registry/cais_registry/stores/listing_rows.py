@@ -29,16 +29,6 @@ def tags_after(connection: Connection, repo_id: int, last: str, limit: int) -> l
     return [row["name"] for row in rows]
 
 
-def holds_manifest(connection: Connection, repo_id: int) -> bool:
-    """Whether a repository holds a manifest that is not deleted."""
-    return bool(
-        connection.execute(
-            "SELECT 1 FROM manifest WHERE repo_id = :repo AND deleted_at IS NULL LIMIT 1",
-            {"repo": repo_id},
-        )
-    )
-
-
 def repos_after(connection: Connection, last: str) -> Iterator[str]:
     """Repositories that hold a manifest, in ASCII order, those after a text, one by one."""
     rows = connection.rows(

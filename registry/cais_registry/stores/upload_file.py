@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from cais_registry.model.digest import Digest
-from cais_registry.stores.files import translated
+from cais_registry.stores.files import check_room, translated
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -109,6 +109,7 @@ class UploadFile:
 
     def _append(self, pieces: Sequence[bytes]) -> None:
         try:
+            check_room(os.fstatvfs(self._descriptor), sum(map(len, pieces)))
             for piece in pieces:
                 self._append_all(piece)
         except OSError as error:
@@ -125,13 +126,22 @@ class UploadFile:
             view = view[written:]
 
     async def sync(self) -> None:
-        """Make the bytes durable."""
+        """Make the bytes durable; where that fails they are gone, and are to be sent again.
+
+        Raises:
+            StorageFull: If the disk is full.
+            OSError: If the disk failed.
+        """
         await self._in_thread(self._sync)
 
     def _sync(self) -> None:
         try:
             os.fsync(self._descriptor)
         except OSError as error:
+            # After a failed fsync the kernel takes the pages for clean: a second one would
+            # succeed, whatever the disk holds. So the bytes must not be believed any more.
+            os.ftruncate(self._descriptor, 0)
+            self.size, self._hash = 0, None
             raise translated(error) from error
 
     async def digest(self, algorithm: str) -> Digest:

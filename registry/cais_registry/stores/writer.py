@@ -8,7 +8,6 @@ savepoint of its own, so that one that fails takes no other with it.
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -86,7 +85,7 @@ class Writer:
         """Commit all of a batch; if that cannot be, each job alone."""
         try:
             self._transact(batch)
-        except (sqlite3.Error, _BatchLost) as error:
+        except Exception as error:  # noqa: BLE001 - this thread must live: all writes need it
             self._connection.rollback()
             if len(batch) == 1:
                 batch[0].error = batch[0].error or translated(error)

@@ -48,6 +48,7 @@ def test_every_refusal_has_a_status_and_a_code(
     answer = server.ask(method, path)
     assert (answer.status, answer.code) == (status, code)
     assert answer["X-Content-Type-Options"] == "nosniff"
+    assert answer["Content-Security-Policy"] == "default-src 'none'; sandbox"
     if path.startswith("/v2"):
         assert answer["Docker-Distribution-Api-Version"] == "registry/2.0"
 
