@@ -161,6 +161,13 @@ class Loops:
         )
 
     def _changed(self, change: str, live: Object) -> None:
+        """Note a change; one odd object must not stop the watch of all others."""
+        try:
+            self._take(change, live)
+        except Exception:  # noqa: BLE001 - see above; whoever writes a child chooses what it holds
+            _log.exception("an event of a child cannot be read, it is passed over")
+
+    def _take(self, change: str, live: Object) -> None:
         before = self._children.get(*identity(live))
         if change == "DELETED":
             self._children.drop(live)

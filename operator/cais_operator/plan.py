@@ -16,6 +16,7 @@ from cais_operator.observed import Live, Observed, requested
 from cais_operator.resource import Registry, Volume
 
 _LONGEST = timedelta(days=365)  # for which anything unused is kept
+_DOTS = 2  # of a host name that is nobody's Service
 _SHORTEST = timedelta(hours=1)  # of a certificate's validity
 
 
@@ -120,8 +121,8 @@ def _references(registry: Registry, observed: Observed) -> Iterator[Problem]:
         if secret is None:
             rule = "there is no such Secret in this namespace: create it with the password"
             yield Problem(field=f"{field}.name", value=ref.name, rule=rule)
-        elif ref.key not in (data := secret.get("data") or {}):
-            rule = f"Secret {ref.name} has no such key; it has {_list(sorted(data))}"
+        elif ref.key not in (secret.get("data") or {}):
+            rule = f"Secret {ref.name} has no such key"
             yield Problem(field=f"{field}.key", value=ref.key, rule=rule)
         elif password_in(secret, ref.key) is None:
             rule = f"must hold a password of 1 to {LONGEST_PASSWORD} bytes of printable text"
@@ -133,6 +134,11 @@ def _hostnames(registry: Registry, observed: Observed) -> Iterator[Problem]:
     for at, name in enumerate(registry.spec.expose.hostnames):
         if name.endswith(".svc") or ".svc." in name:
             rule = "may not be a Service's name: one CA signs for all registries of the cluster"
+            yield Problem(field=f"spec.expose.hostnames[{at}]", value=name, rule=rule)
+        elif (
+            name.count(".") < _DOTS
+        ):  # pods resolve <service>.<namespace> through their search path
+            rule = "must have two dots at least, such as registry.example.com"
             yield Problem(field=f"spec.expose.hostnames[{at}]", value=name, rule=rule)
 
 

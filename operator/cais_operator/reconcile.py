@@ -151,10 +151,19 @@ class Reconciler:
         return Outcome(after=0.0)  # another one may have its name
 
     async def _tell(self, body: Object, said: Mapping[str, Any]) -> bool:
-        """Write the status; False when the Registry it is about is gone."""
+        """Write the status; False when the Registry it is about is gone.
+
+        Raises:
+            Conflict, NotFound: If it is still there: a lost race is a reason to look again, never
+                to take the children of a living Registry back.
+        """
         try:
             await self._reporter.report(body, said, self._now())
         except (NotFound, Conflict):
+            metadata = body["metadata"]
+            now = await self._read(Key(metadata["namespace"], metadata["name"]))
+            if now is not None and now["metadata"]["uid"] == metadata["uid"]:
+                raise
             return False
         return True
 

@@ -48,6 +48,11 @@ def until(ask: Callable[[], T], good: Callable[[T], bool], *, seconds: float = P
         time.sleep(0.2)
 
 
+# What docker says while it does not know a name yet, or still has the address of a Service that
+# is no more; anything else is the registry's own answer.
+NOT_REACHED = ("lookup", "waiting for connection", "connection refused")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What a command said.
@@ -188,11 +193,11 @@ class Tenant:
         self.cluster.must("hack/cluster", "trust", self.address, address, str(file))
 
     def log_in(self, user: str, password: str) -> Answer:
-        """Log in as docker does, once the engine has noticed the name (it looks every 5 s)."""
+        """Log in as docker does, once the engine knows the address (it reads names every 5 s)."""
         command = ["docker", "login", self.address, "--username", user, "--password-stdin"]
         return until(
             lambda: self.cluster.run(*command, text=password, beside=True),
-            lambda answer: "lookup" not in answer.err,
+            lambda answer: not any(words in answer.err for words in NOT_REACHED),
         )
 
     def log_in_as_admin(self) -> None:

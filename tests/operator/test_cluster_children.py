@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 from typing import Any
 
+import pytest
+
+from cais_operator import names
 from cais_operator.cluster import Children, child_of, keys_of
 from cais_operator.resource import Key
 
@@ -61,3 +64,9 @@ def test_an_object_belongs_to_its_owner_its_label_and_its_annotation() -> None:
         annotations={"cais.dev/registry": "three"},
     )
     assert set(keys_of(live)) == {Key("a", "one"), Key("a", "two"), Key("a", "three")}
+
+
+@pytest.mark.parametrize("value", [".", "..", "a/b", "x" * 41, "-a", "Upper", ""])
+def test_what_cannot_be_the_name_of_a_registry_is_no_key(value: str) -> None:
+    metadata = {"namespace": "team-a", "annotations": {names.OWNER: value}}
+    assert list(keys_of({"metadata": metadata})) == []

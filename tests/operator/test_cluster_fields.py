@@ -103,3 +103,19 @@ def test_only_our_own_apply_counts(entry: dict[str, Any]) -> None:
     made = live({})
     made["metadata"]["managedFields"] = [{**entry, "fieldsV1": {"f:spec": {"f:a": {}}}}]
     assert own_digest({**made, "spec": {"a": 1}}) == ""
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"f:metadata": {"f:labels": {"f:team": {"f:x": {}}}}},
+        {"f:metadata": {"f:finalizers": {"f:abc": {}}}},
+        {"f:metadata": {"f:labels": []}},
+        {"f:metadata": "text"},
+        [],
+    ],
+)
+def test_managed_fields_that_do_not_describe_the_object_end_nothing(fields: Any) -> None:
+    entry = {"manager": "cais-operator", "operation": "Apply", "fieldsV1": fields}
+    metadata = {"labels": {"team": "a"}, "finalizers": ["b"], "managedFields": [entry]}
+    assert isinstance(own_digest({"metadata": metadata}), str)

@@ -157,8 +157,8 @@ def test_a_claim_never_changes_its_class() -> None:
 @pytest.mark.parametrize(
     ("live", "words"),
     [
-        (secret(other="pw"), "Secret mine has no such key; it has other"),
-        ({"metadata": {}}, "Secret mine has no such key; it has none"),
+        (secret(other="pw"), "Secret mine has no such key"),
+        ({"metadata": {}}, "Secret mine has no such key"),
         (secret(password=""), "must hold a password of 1 to 72 bytes"),
         (secret(password="x" * 73), "must hold a password of 1 to 72 bytes"),
     ],

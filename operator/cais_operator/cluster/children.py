@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the watches have shown: an entry per child, never the whole object. Pure memory."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,7 @@ _KEPT_METADATA = (
     "deletionTimestamp",
     "creationTimestamp",
 )
+_NAME = re.compile(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?")  # of a Registry, as the CRD has it
 _BUNDLE = "ca.crt"
 _FOREIGN = "kubectl.kubernetes.io/last-applied-configuration"
 
@@ -112,14 +114,17 @@ def child_of(live: Object) -> Child:
 
 
 def keys_of(live: Mapping[str, Any]) -> Iterator[Key]:
-    """Yield the Registries an object may belong to: by owner, by label, by annotation."""
+    """Yield the Registries an object may belong to: by owner, by label, by annotation.
+
+    Whoever may write the object may write these, so what cannot be a Registry's name is passed.
+    """
     metadata = live["metadata"]
     for owner in metadata.get("ownerReferences") or ():
         if owner.get("kind") == names.KIND:
             yield Key(metadata["namespace"], owner["name"])
     for part, name in (("labels", names.INSTANCE), ("annotations", names.OWNER)):
         value = (metadata.get(part) or {}).get(name)
-        if value:
+        if value and _NAME.fullmatch(value):
             yield Key(metadata["namespace"], value)
 
 

@@ -26,8 +26,9 @@ _ERRORS = 400  # HTTP statuses from here on
 _JSON = "application/json"
 _METADATA = f"{_JSON};as=PartialObjectMetadata%s;g=meta.k8s.io;v=v1"
 _STRICT = {"fieldValidation": "Strict"}
-# A ValueError is an answer cut short, or of something on the way that is no API server.
-_UNREACHABLE = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
+# A ValueError is an answer cut short, or of something on the way that is no API server; a
+# RecursionError is JSON nested deeper than can be read.
+_UNREACHABLE = (aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError)
 
 
 class Client:

@@ -11,6 +11,7 @@ took over has left our entry, so even an edit that was undone shows.
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from cais_operator import names
 
 _IDENTITY = ("apiVersion", "kind")
 _IDENTITY_METADATA = ("name", "namespace")
+_log = logging.getLogger(__name__)
 _MISSING = object()
 
 
@@ -34,11 +36,15 @@ def digest(manifest: Mapping[str, Any]) -> str:
 def own_digest(live: Mapping[str, Any]) -> str:
     """Return the digest of what the live object still holds of our last apply.
 
-    Empty when we never applied it.
+    Empty when we never applied it, and when the entry does not describe the object: anyone who
+    may write the object may write its managedFields, so nothing in them may end the operator.
     """
-    for entry in live.get("metadata", {}).get("managedFields") or ():
-        if _is_ours(entry):
-            return _hash(_project(live, entry.get("fieldsV1") or {}))
+    try:
+        for entry in live.get("metadata", {}).get("managedFields") or ():
+            if _is_ours(entry):
+                return _hash(_project(live, entry.get("fieldsV1") or {}))
+    except (AttributeError, RecursionError, TypeError, ValueError):
+        _log.warning("managedFields of an object cannot be read: taken for not ours")
     return ""
 
 

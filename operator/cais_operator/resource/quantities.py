@@ -8,7 +8,7 @@ exponent) of the input; a binary quantity under 1024 is written as a decimal one
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_UP, Context, Decimal
 
 PATTERN = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
@@ -27,7 +27,7 @@ class Quantity:
     """An amount; compared by value, shown in canonical form."""
 
     amount: Decimal
-    binary: bool = False
+    binary: bool = field(default=False, compare=False)
 
     @classmethod
     def parse(cls, text: str | int) -> "Quantity":
