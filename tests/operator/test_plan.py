@@ -86,6 +86,12 @@ def test_what_can_be_done_is_not_refused(
             "other.team-b.svc",
             "may not be a Service's name",
         ),
+        (
+            {"expose": {"hostnames": ["other.team-b"]}},
+            "spec.expose.hostnames[0]",
+            "other.team-b",
+            "must have two dots at least",
+        ),
         ({"expose": {"nodePort": 30500}}, "spec.expose.nodePort", 30500, "needs type NodePort"),
         (
             {"tls": {"issued": {"validity": "24h", "renewBefore": "24h"}}},

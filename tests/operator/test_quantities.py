@@ -55,3 +55,8 @@ def test_the_canonical_form_is_its_own_canonical_form(number: int, suffix: str) 
 def test_quantities_compare_by_amount() -> None:
     assert Quantity.parse("1Gi") > Quantity.parse("1G") > Quantity.parse("1000k")
     assert Quantity.parse("1.5Gi").amount == Decimal(1536 * 1024 * 1024)
+
+
+def test_equal_amounts_are_equal_however_they_are_written() -> None:
+    assert Quantity.parse("20Gi") == Quantity.parse("21474836480") == Quantity.parse("20480Mi")
+    assert not Quantity.parse("10737418240") < Quantity.parse("10Gi")

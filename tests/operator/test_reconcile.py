@@ -286,6 +286,19 @@ async def test_a_child_brought_back_for_a_registry_that_goes_away_is_taken_back(
     assert ("PersistentVolumeClaim", "team-data") in children(made)
 
 
+async def test_a_lost_race_on_the_status_takes_nothing_back() -> None:
+    made = bench()
+
+    def lose(verb: str, kind: str, name: str) -> None:
+        if verb == "apply_status":
+            raise errors.Conflict(f"{kind} {name} was changed meanwhile")
+
+    made.cluster.before = lose
+    with pytest.raises(errors.Conflict):
+        await made.operator().reconcile(KEY)
+    assert children(made) == EVERYTHING
+
+
 async def test_of_two_that_make_the_ca_the_first_one_counts() -> None:
     made = bench()
     other = Bench(cluster=FakeCluster())
