@@ -5,12 +5,14 @@ import contextlib
 import importlib.util
 import json
 import os
+import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import debian
 from clusterkit import process
-from clusterkit.command import ClusterError, output, run, say
+from clusterkit.command import ClusterError, output, say
 from clusterkit.places import CGROUP
 
 # file whose presence shows that the package is there -> Debian package
@@ -68,15 +70,11 @@ def install_packages() -> None:
     absent = absent_packages(Path("/")) + absent_python(importlib.util.find_spec)
     if not absent:
         return
-    names = " ".join(absent)
-    if os.geteuid() != 0 or output(["apt-get", "--version"]) is None:
-        raise ClusterError(f"these Debian packages are missing, install them: {names}")
-    say(f"installing {names}")
-    # a machine's service manager must not start the machine-wide engine: ours has its namespaces
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    run(["apt-get", "update", "-q"], environment=environment)
-    options = ["--yes", "-q", "--no-install-recommends"]
-    run(["apt-get", "install", *options, *absent], environment=environment)
+    say(f"installing {' '.join(absent)}")
+    try:
+        debian.install(absent)
+    except (debian.DebianError, subprocess.CalledProcessError) as error:
+        raise ClusterError(str(error)) from error
 
 
 def has_resource_capability() -> bool:
