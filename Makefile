@@ -10,6 +10,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/pytest
 JOBS ?= 2
+# a machine may know authorities that the tools do not come with
+export UV_SYSTEM_CERTS ?= true
 
 .PHONY: help
 help: ## Show this list
