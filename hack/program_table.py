@@ -106,6 +106,13 @@ SOURCES = (
         packages={"conformance": ""},
         cgo=False,
     ),
+    # what `make bench` measures beside ours
+    Source(
+        module="github.com/distribution/distribution/v3",
+        version="v3.1.2",
+        packages={"distribution": "cmd/registry"},
+        cgo=False,
+    ),
 )
 
 # what a node image is made of, and what a person or a test drives the cluster with
