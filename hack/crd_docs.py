@@ -20,6 +20,7 @@ _HEAD = """<!-- Written by hack/crd_docs.py from crds/registries.cais.dev.yaml. 
 
 `kubectl explain registry.spec` shows the same. Samples are in `manifests/samples/`.
 """
+_AS_IN_PODS = ("pod.affinity",)  # the fields below are described wherever pods are
 _RULES = """
 ## Rules
 
@@ -63,6 +64,8 @@ def _rows(schema: Mapping[str, Any], path: str) -> Iterator[str]:
         description = inner["description"].replace("|", "\\|")
         yield f"| `{here}` | {_type(inner)} | {default} | {description} |\n"
         item = inner.get("items", inner)
+        if here in _AS_IN_PODS:
+            continue
         yield from _rows(item, f"{here}{'[]' if 'items' in inner else ''}.")
 
 

@@ -93,3 +93,42 @@ def crd_schema(request: pytest.FixtureRequest) -> dict[str, Any]:
     version = yaml.safe_load(text)["spec"]["versions"][0]
     found: dict[str, Any] = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
     return found
+
+
+def test_what_is_nested_without_end_is_not_stored(api: ApiServer) -> None:
+    """Readers in Python have an end to how deep they can go; the operator reads all tenants'."""
+    deep: dict[str, Any] = {}
+    for _ in range(900):
+        deep = {"nodeAffinity": deep}
+    found = api.request("POST", PATH, _body({"pod": {"affinity": deep}}, "nested"))
+    try:
+        assert found["spec"]["pod"]["affinity"] == {"nodeAffinity": {}}
+    finally:
+        api.request("DELETE", f"{PATH}/nested")
+
+
+def test_an_affinity_is_stored_whole(api: ApiServer) -> None:
+    pods = {
+        "labelSelector": {"matchLabels": {"app": "db"}},
+        "namespaceSelector": {"matchExpressions": [{"key": "tier", "operator": "Exists"}]},
+        "namespaces": ["db"],
+        "matchLabelKeys": ["pod-template-hash"],
+        "mismatchLabelKeys": ["tenant"],
+        "topologyKey": "kubernetes.io/hostname",
+    }
+    zone = {"key": "zone", "operator": "In", "values": ["a", "b"]}
+    nodes = {"matchExpressions": [zone], "matchFields": [zone | {"key": "metadata.name"}]}
+    of_pods = {
+        "requiredDuringSchedulingIgnoredDuringExecution": [pods],
+        "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1, "podAffinityTerm": pods}],
+    }
+    affinity = {
+        "nodeAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [nodes]},
+            "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1, "preference": nodes}],
+        },
+        "podAffinity": of_pods,
+        "podAntiAffinity": of_pods,
+    }
+    found = _dry_run(api, {"pod": {"affinity": affinity}}, "affine")
+    assert found["spec"]["pod"]["affinity"] == affinity
