@@ -2,11 +2,32 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 from pathlib import Path
 from typing import Final
 
 BACKLOG: Final = 1024
+_MOST_CONNECTIONS: Final = 16_384
+_OTHER_FILES: Final = 512
+"""Descriptors kept for what is no connection: blobs, uploads, database, certificates."""
+
+
+def connection_limit() -> int:
+    """Ask the kernel for as many descriptors as this process may have.
+
+    An idle connection costs some 2 KiB; at the limit nobody is accepted, not even a probe, so it is
+    far above what clients need and only keeps memory bounded.
+
+    Returns:
+        How many connections a worker may hold. Each may have a blob or an upload open.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * _MOST_CONNECTIONS + _OTHER_FILES
+    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    return max(64, min(_MOST_CONNECTIONS, (limit - _OTHER_FILES) // 2))
 
 
 def listen(host: str, port: int) -> socket.socket:

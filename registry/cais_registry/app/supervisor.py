@@ -24,7 +24,7 @@ from granian.server.mp import MPServer
 
 from cais_registry.app import certificates, logs
 from cais_registry.app.files import Files
-from cais_registry.app.listening import BACKLOG
+from cais_registry.app.listening import BACKLOG, connection_limit
 
 STOP_SECONDS: Final = 20
 """Running requests have so long when the server is told to stop."""
@@ -35,6 +35,8 @@ RETIRE_SECONDS: Final = 3.0
 DRAIN_SECONDS: Final = 3600.0
 """Running downloads have so long when a certificate was swapped."""
 
+_IDLE_MILLISECONDS: Final = 30_000
+"""A connection without a whole request for so long is closed, also between two requests."""
 _OVERLAP_SECONDS: Final = 0.5
 _POLL_SECONDS: Final = 1.0
 _BUFFER_BYTES: Final = 256 * 1024
@@ -63,7 +65,10 @@ class Supervisor(MPServer):
             loop=Loops.uvloop,
             websockets=False,
             backlog=BACKLOG,
-            http1_settings=HTTP1Settings(header_read_timeout=30_000, max_buffer_size=_BUFFER_BYTES),
+            backpressure=connection_limit(),
+            http1_settings=HTTP1Settings(
+                header_read_timeout=_IDLE_MILLISECONDS, max_buffer_size=_BUFFER_BYTES
+            ),
             log_level=LogLevels.warning,
             log_dictconfig=logs.configuration(files.loaded.settings.log_format),
             respawn_failed_workers=True,

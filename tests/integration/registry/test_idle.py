@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Connections that nobody uses harm nobody."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from support.registry import running
+
+IDLE = 3000
+
+
+@contextmanager
+def descriptors(count: int) -> Iterator[None]:
+    """Let this process, and not the server that it has started, have so many files open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, count), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_thousands_of_idle_connections_do_not_stop_the_server(tmp_path: Path) -> None:
+    with running(tmp_path) as server, descriptors(IDLE + 500), ExitStack() as idle:
+        for number in range(IDLE):
+            connection = idle.enter_context(server.socket())
+            if number % 3 == 0:  # neither does a request that never ends
+                connection.sendall(b"GET /v2/ HTTP/1.1\r\nHost: registry\r\nX-Slow: ")
+        for path in ("/v2/", "/healthz", "/readyz"):
+            assert server.ask("GET", path).status == 200
+
+
+def test_a_connection_without_a_request_is_closed(tmp_path: Path) -> None:
+    with running(tmp_path) as server, server.socket() as silent, server.socket() as used:
+        used.sendall(b"GET /v2/ HTTP/1.1\r\nHost: registry\r\n\r\n")
+        assert used.recv(65536).startswith(b"HTTP/1.1 200")
+        for connection in (silent, used):
+            connection.settimeout(120)
+            assert connection.recv(65536) == b""
