@@ -136,8 +136,8 @@ class Files:
         self.loaded = replace(self.loaded, settings=live)
         if new.fixed() != first.fixed():
             self._errors["config"] = (
-                f"{self._config.path if self._config else ''}: data, listen, tls, auth, log and "
-                "limits are fixed while the server runs; restart it for them"
+                f"{self._config.path if self._config else ''}: data, listen, tls, auth, log, "
+                "limits and timeouts are fixed while the server runs; restart it for them"
             )
 
     def _use_htpasswd(self, content: bytes) -> None:

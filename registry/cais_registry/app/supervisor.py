@@ -14,6 +14,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from math import ceil
 from typing import Any, Final
 
 from granian._granian import SocketHolder
@@ -26,17 +27,12 @@ from cais_registry.app import certificates, logs
 from cais_registry.app.files import Files
 from cais_registry.app.listening import BACKLOG, connection_limit
 
-STOP_SECONDS: Final = 20
-"""Running requests have so long when the server is told to stop."""
-
 RETIRE_SECONDS: Final = 3.0
 """An old worker answers connections that it has accepted so long, and says that it closes them."""
 
 DRAIN_SECONDS: Final = 3600.0
 """Running downloads have so long when a certificate was swapped."""
 
-_IDLE_MILLISECONDS: Final = 30_000
-"""A connection without a whole request for so long is closed, also between two requests."""
 _OVERLAP_SECONDS: Final = 0.5
 _POLL_SECONDS: Final = 1.0
 _BUFFER_BYTES: Final = 256 * 1024
@@ -58,6 +54,7 @@ class Supervisor(MPServer):
             files: What to serve with.
             listener: A bound and listening socket.
         """
+        settings = files.loaded.settings
         super().__init__(
             "cais",
             interface=Interfaces.ASGI,
@@ -67,13 +64,14 @@ class Supervisor(MPServer):
             backlog=BACKLOG,
             backpressure=connection_limit(),
             http1_settings=HTTP1Settings(
-                header_read_timeout=_IDLE_MILLISECONDS, max_buffer_size=_BUFFER_BYTES
+                header_read_timeout=int(settings.idle.total_seconds() * 1000),  # also between two
+                max_buffer_size=_BUFFER_BYTES,
             ),
             log_level=LogLevels.warning,
-            log_dictconfig=logs.configuration(files.loaded.settings.log_format),
+            log_dictconfig=logs.configuration(settings.log_format),
             respawn_failed_workers=True,
             respawn_interval=_OVERLAP_SECONDS,
-            workers_kill_timeout=STOP_SECONDS,
+            workers_kill_timeout=ceil(settings.drain.total_seconds()),
             runtime_blocking_threads=8,
         )
         self._untyped: Any = self  # granian's own annotations are incomplete

@@ -95,6 +95,18 @@ class LimitValues(_Strict, frozen=True):
     sparse_manifests: bool = False
 
 
+class Timeouts(_Strict, frozen=True):
+    """`timeouts`: Go durations.
+
+    Attributes:
+        idle: A connection without a whole request for so long is closed.
+        drain: Running requests have so long when the server is told to stop.
+    """
+
+    idle: str = "30s"
+    drain: str = "20s"
+
+
 class Document(_Strict, frozen=True):
     """The whole file; every block may be left out."""
 
@@ -106,6 +118,7 @@ class Document(_Strict, frozen=True):
     garbage_collection: Times = Times()
     log: Log = Log()
     limits: LimitValues = LimitValues()
+    timeouts: Timeouts = Timeouts()
 
 
 def parse(text: str) -> Document:

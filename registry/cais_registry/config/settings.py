@@ -22,6 +22,8 @@ EVERYTHING: Final = document.Access(
 
 _SMALLEST_MANIFEST_LIMIT: Final = 1024
 _MOST_PORTS: Final = 65535
+_SHORTEST_TIMEOUT: Final = timedelta(seconds=1)
+_LONGEST_TIMEOUT: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,8 @@ class Settings:
         undelete_window: What was deleted can come back for so long.
         log_format: How log lines look.
         limits: What is taken from clients.
+        idle: A connection without a whole request for so long is closed.
+        drain: Running requests have so long when the server is told to stop.
     """
 
     data: Path
@@ -62,6 +66,8 @@ class Settings:
     undelete_window: timedelta
     log_format: Literal["auto", "json", "text"]
     limits: document.LimitValues
+    idle: timedelta
+    drain: timedelta
 
     def fixed(self) -> tuple[object, ...]:
         """The part that a running server cannot change."""
@@ -73,6 +79,8 @@ class Settings:
             self.auth,
             self.log_format,
             self.limits,
+            self.idle,
+            self.drain,
         )
 
 
@@ -98,10 +106,14 @@ def resolve(
         tls=_tls(doc, flags),
         auth=auth,
         access=access,
-        push_lease=_duration("pushLease", doc.garbage_collection.push_lease),
-        undelete_window=_duration("undeleteWindow", doc.garbage_collection.undelete_window),
+        push_lease=_duration("garbageCollection.pushLease", doc.garbage_collection.push_lease),
+        undelete_window=_duration(
+            "garbageCollection.undeleteWindow", doc.garbage_collection.undelete_window
+        ),
         log_format=doc.log.format,
         limits=doc.limits,
+        idle=_timeout("timeouts.idle", doc.timeouts.idle),
+        drain=_timeout("timeouts.drain", doc.timeouts.drain),
     )
 
 
@@ -165,7 +177,14 @@ def _duration(field: str, text: str) -> timedelta:
     try:
         return durations.parse(text)
     except ConfigError as error:
-        raise ConfigError(f"garbageCollection.{field}: {error}") from error
+        raise ConfigError(f"{field}: {error}") from error
+
+
+def _timeout(field: str, text: str) -> timedelta:
+    found = _duration(field, text)
+    if not _SHORTEST_TIMEOUT <= found <= _LONGEST_TIMEOUT:
+        raise ConfigError(f"{field}: {text[:40]!r} is not between 1s and 1h")
+    return found
 
 
 def _check_limits(limits: document.LimitValues) -> None:

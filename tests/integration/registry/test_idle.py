@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import pytest
+
 from support.registry import running
 
 IDLE = 3000
@@ -26,16 +28,26 @@ def descriptors(count: int) -> Iterator[None]:
 
 def test_thousands_of_idle_connections_do_not_stop_the_server(tmp_path: Path) -> None:
     with running(tmp_path) as server, descriptors(IDLE + 500), ExitStack() as idle:
+        first = idle.enter_context(server.socket())
         for number in range(IDLE):
             connection = idle.enter_context(server.socket())
             if number % 3 == 0:  # neither does a request that never ends
                 connection.sendall(b"GET /v2/ HTTP/1.1\r\nHost: registry\r\nX-Slow: ")
         for path in ("/v2/", "/healthz", "/readyz"):
             assert server.ask("GET", path).status == 200
+        first.setblocking(False)
+        with pytest.raises(BlockingIOError):  # it was not for them that others were let in
+            first.recv(1)
 
 
 def test_a_connection_without_a_request_is_closed(tmp_path: Path) -> None:
-    with running(tmp_path) as server, server.socket() as silent, server.socket() as used:
+    config = tmp_path / "config.yaml"
+    config.write_text("timeouts: {idle: 1s}\n")
+    with (
+        running(tmp_path, "--config", config) as server,
+        server.socket() as silent,
+        server.socket() as used,
+    ):
         used.sendall(b"GET /v2/ HTTP/1.1\r\nHost: registry\r\n\r\n")
         assert used.recv(65536).startswith(b"HTTP/1.1 200")
         for connection in (silent, used):
