@@ -14,7 +14,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from math import ceil
 from typing import Any, Final
 
 from granian._granian import SocketHolder
@@ -33,8 +32,12 @@ RETIRE_SECONDS: Final = 3.0
 DRAIN_SECONDS: Final = 3600.0
 """Running downloads have so long when a certificate was swapped."""
 
+_END_SECONDS: Final = 2
+"""After the time for draining: a worker that does not end by itself is killed."""
+
 _OVERLAP_SECONDS: Final = 0.5
 _POLL_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 0.02
 _BUFFER_BYTES: Final = 256 * 1024
 """Of a connection; bounds its headers, and the pieces that bodies come in."""
 _logger = logging.getLogger("cais")
@@ -71,7 +74,7 @@ class Supervisor(MPServer):
             log_dictconfig=logs.configuration(settings.log_format),
             respawn_failed_workers=True,
             respawn_interval=_OVERLAP_SECONDS,
-            workers_kill_timeout=ceil(settings.drain.total_seconds()),
+            workers_kill_timeout=_END_SECONDS,
             runtime_blocking_threads=8,
         )
         self._untyped: Any = self  # granian's own annotations are incomplete
@@ -142,6 +145,21 @@ class Supervisor(MPServer):
             if old.is_alive():
                 threading.Event().wait(delay)
                 self._drain(old)
+
+    def _stop_workers(self) -> None:
+        """Let running requests finish; the time for it ends early when told to stop again."""
+        workers: list[Any] = [*self.wrks, *([self._draining] if self._draining else [])]
+        hurry = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: hurry.set())
+        for worker in workers:
+            worker.interrupt_by_parent = True  # its end is no failure
+            if worker.is_alive():
+                os.kill(worker.inner.pid, signal.SIGUSR2)
+        end = time.monotonic() + self._files.loaded.settings.drain.total_seconds()
+        while any(w.is_alive() for w in workers) and time.monotonic() < end and not hurry.is_set():
+            hurry.wait(_LOOK_SECONDS)
+        super()._stop_workers()  # type: ignore[no-untyped-call]  # granian's annotations
 
     def _drain(self, old: Any) -> None:  # noqa: ANN401 - granian's types
         """Three steps: accept nothing more, end idle connections, end the rest by force."""

@@ -18,6 +18,7 @@ from cais_registry.app.listening import stop_accepting
 from cais_registry.http.application import Application
 from cais_registry.http.credentials import Verifier
 from cais_registry.http.deps import Deps, LoadedFiles
+from cais_registry.http.draining import Door
 from cais_registry.http.gate import Gate
 from cais_registry.http.requests import Receive, Scope, Send
 from cais_registry.http.stats import Stats
@@ -64,14 +65,15 @@ class Worker:
             realm=None if auth is None else auth.realm,
         )
         self._application: Application | None = None
+        self._door: Door | None = None
         self._certificate = files.certificate_hash()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the whole life (ASGI 3, `http` and `lifespan` scopes)."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
-        elif scope["type"] == "http" and self._application is not None:
-            await self._application(scope, receive, send)
+        elif scope["type"] == "http" and self._door is not None:
+            await self._door(scope, receive, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -88,7 +90,9 @@ class Worker:
             _start(core.housekeeping.serve(), name="housekeeping"),
             _start(self._watch(), name="watch"),
         ]
-        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self._retire)
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGUSR1, self._retire)
+        loop.add_signal_handler(signal.SIGUSR2, self._drain)
         await send({"type": "lifespan.startup.complete"})
         await receive()
         for task in tasks:
@@ -118,6 +122,7 @@ class Worker:
                 tags_per_push=limits.tags_per_push,
             )
         )
+        self._door = Door(self._application)
         return core
 
     def _retire(self) -> None:
@@ -125,6 +130,11 @@ class Worker:
         stop_accepting(self._listener)
         if self._application is not None:
             self._application.is_retiring = True
+
+    def _drain(self) -> None:
+        """The server is being stopped: finish what runs, then end this process."""
+        if self._door is not None:
+            self._door.close(lambda: os.kill(os.getpid(), signal.SIGTERM))
 
     def _policy(self) -> Policy:
         settings = self._files.loaded.settings

@@ -34,6 +34,10 @@ class RequestTimeout(errors.RegistryError):
     """The client stopped sending."""
 
 
+class ShuttingDown(errors.RegistryError):
+    """The server is being stopped and takes no new requests."""
+
+
 class TooManyTags(errors.RegistryError):
     """More `tag` parameters than are taken at once (distribution-spec end-7b)."""
 
@@ -75,6 +79,7 @@ STATUS_AND_CODE: Final[dict[type[errors.RegistryError], tuple[int, str]]] = {
     MethodNotAllowed: (405, "UNSUPPORTED"),
     BadRequest: (400, "UNSUPPORTED"),
     RequestTimeout: (408, "BLOB_UPLOAD_INVALID"),
+    ShuttingDown: (503, "UNAVAILABLE"),
     TooManyTags: (414, "TAG_INVALID"),
     RangeNotSatisfiable: (416, "RANGE_INVALID"),
 }
@@ -113,5 +118,7 @@ def _headers(error: errors.RegistryError) -> Headers:
             return (("Content-Range", f"bytes */{size}"),)
         case errors.TooManyRequests():
             return (("Retry-After", "1"),)
+        case ShuttingDown():
+            return (("Retry-After", "5"),)
         case _:
             return ()

@@ -89,7 +89,8 @@ def test_a_request_that_runs_is_ended_before_the_server_stops(tmp_path: Path) ->
 
 
 def test_a_client_that_never_ends_cannot_keep_the_server_from_stopping(tmp_path: Path) -> None:
-    with running(tmp_path) as server, server.socket() as client:
+    config = {"timeouts": {"drain": "1s"}}
+    with running(tmp_path, config=config) as server, server.socket() as client:
         client.sendall(
             b"POST /v2/a/blobs/uploads/?digest=sha256:" + b"0" * 64 + b" HTTP/1.1\r\nHost: x\r\n"
             b"Content-Length: 1000\r\n\r\nabc"
