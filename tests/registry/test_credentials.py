@@ -81,6 +81,14 @@ async def test_a_verified_password_is_remembered_for_a_while(counted: Counted) -
     assert counted.runs == 2
 
 
+async def test_a_password_in_use_is_not_forgotten(counted: Counted) -> None:
+    clock = Clock()
+    verifier = Verifier(USERS, clock=clock)
+    for clock.now in range(0, 3600, 200):
+        assert await verifier.verify("ci", "secret")
+    assert counted.runs == 1
+
+
 async def test_a_wrong_password_is_never_remembered(counted: Counted) -> None:
     verifier = Verifier(USERS)
     assert not await verifier.verify("ci", "wrong")
@@ -137,6 +145,31 @@ async def test_too_many_checks_at_once_are_refused(counted: Counted) -> None:
     refused = [answer for answer in answers if isinstance(answer, TooManyRequests)]
     assert len(refused) == 100 - counted.runs
     assert refused
+
+
+@pytest.mark.parametrize("names", [["ci"], [f"u{number}" for number in range(200)]])
+async def test_a_flood_from_one_address_leaves_room_for_others(names: list[str]) -> None:
+    verifier = Verifier({"ci": hashed("secret"), "other": hashed("secret")})
+    flood = [
+        asyncio.create_task(verifier.verify(names[n % len(names)], f"wrong {n}", client="10.0.0.1"))
+        for n in range(200)
+    ]
+    await asyncio.sleep(0)  # the flood is let in first
+    assert await verifier.verify("other", "secret", client="10.0.0.2")
+    answers = await asyncio.gather(*flood, return_exceptions=True)
+    assert True not in answers
+    assert not verifier._waiting
+
+
+async def test_a_flood_against_one_user_leaves_room_for_others() -> None:
+    verifier = Verifier({"ci": hashed("secret"), "other": hashed("secret")})
+    flood = [
+        asyncio.create_task(verifier.verify("ci", f"wrong {n}", client=f"10.0.0.{n}"))
+        for n in range(200)
+    ]
+    await asyncio.sleep(0)  # the flood is let in first
+    assert await verifier.verify("other", "secret", client="10.0.1.1")
+    await asyncio.gather(*flood, return_exceptions=True)
 
 
 async def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

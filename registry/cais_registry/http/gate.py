@@ -73,7 +73,7 @@ class Gate:
         if self._verifier is None or header is None:
             return Caller(user=None, permissions=permissions)
         user, password = _basic(header)
-        if not await self._verifier.verify(user, password):
+        if not await self._verifier.verify(user, password, client=request.client):
             raise Unauthorized("user name or password is wrong")
         return Caller(user=user, permissions=permissions)
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -50,9 +51,15 @@ class Usage:
         self._database = database
         self._files = files
         self._last: tuple[int, str | None, UsageReport] | None = None
+        self._counting: asyncio.Task[UsageReport] | None = None
 
     async def report(self) -> UsageReport:
-        """Count."""
+        """Count; whoever asks while that goes on gets the same answer."""
+        if self._counting is None or self._counting.done():
+            self._counting = asyncio.create_task(self._report(), name="usage")
+        return await asyncio.shield(self._counting)
+
+    async def _report(self) -> UsageReport:
         now = self._database.now()
         run = await self._database.read(partial(last_run, succeeded=False))
         ended = run.id if run else None
