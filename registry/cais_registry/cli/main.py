@@ -49,6 +49,18 @@ Tell a running server to collect garbage. Pushes and pulls go on meanwhile.
   cais-registry gc --server http://127.0.0.1:5000 --wait
 """
 
+_FSCK = """\
+Compare what the database says with the files that are there, both ways. Nothing is changed unless
+--repair is given. Exit code 0: all is well; 1: something is left to do; 2: it could not be checked.
+
+  cais-registry fsck --data cais-data                          of a server that is stopped
+  cais-registry fsck --server http://127.0.0.1:5000 --repair   of one that runs, beside pushes
+
+--repair removes files that belong to nothing, writes copies of manifests anew, and moves damaged
+bytes of blobs to damaged/ in the data folder: then the blob is unknown, and the next push of it
+heals every image that uses it.
+"""
+
 _ACCOUNT = """\
 Make an account, or change its password, in a file for `serve --htpasswd FILE`.
 Asks twice; reads one line when standard input is not a terminal. A running server sees it in a
@@ -96,6 +108,11 @@ def _parser() -> argparse.ArgumentParser:
     gc.add_argument("--wait", action="store_true", help="show progress, return when it has ended")
     gc.add_argument("--report-file", metavar="F", help="write the run as one line of JSON there")
     _add_client(_add(commands, "usage", "show what a running server holds", "Show what is stored."))
+    fsck = _add(commands, "fsck", "check what is stored, and repair it", _FSCK)
+    fsck.add_argument("--data", metavar="D", help="folder of the data of a stopped server")
+    _add_client(fsck, is_required=False)
+    fsck.add_argument("--repair", action="store_true", help="change what is safe to change")
+    fsck.add_argument("--digests", action="store_true", help="also read and hash every blob")
     passwd = _add(commands, "passwd", "make an account or change its password", _ACCOUNT)
     passwd.add_argument("file", metavar="FILE", help="made when missing")
     passwd.add_argument("user", metavar="USER")
@@ -123,9 +140,9 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--htpasswd", metavar="F", help="users and bcrypt hashes; turns login on")
 
 
-def _add_client(parser: argparse.ArgumentParser) -> None:
+def _add_client(parser: argparse.ArgumentParser, *, is_required: bool = True) -> None:
     parser.add_argument(
-        "--server", metavar="URL", required=True, help="like https://registry.example:5000"
+        "--server", metavar="URL", required=is_required, help="like https://registry.example:5000"
     )
     parser.add_argument("--ca-file", metavar="F", help="certificates to trust, PEM")
     parser.add_argument("--credentials-file", metavar="F", help="one line, user:password")

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The admin API: garbage collection, usage, and what configuration is loaded."""
+"""The admin API: garbage collection, checks of the store, usage, loaded configuration."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -13,9 +13,17 @@ from cais_registry.http.errors import BadRequest, MethodNotAllowed, NoSuchPage
 from cais_registry.http.requests import Request
 from cais_registry.http.responses import Response, to_json
 from cais_registry.http.router import AdminPath
+from cais_registry.model.check import Check
 from cais_registry.model.run import Run
+from cais_registry.services.checker import CheckOptions
 
+T = TypeVar("T")
 _MOST_BODY: Final = 4096
+
+
+class _StartCheck(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    repair: bool = False
+    digests: bool = False
 
 
 class _Start(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
@@ -25,10 +33,10 @@ class _Start(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
 async def handle(deps: Deps, request: Request, path: AdminPath) -> Response:
     """Answer `/cais/v1/...`."""
     if request.method == "POST":
-        if path != AdminPath("gc"):
-            raise MethodNotAllowed("POST", ("GET", "HEAD"))
-        return await _start(deps, request)
+        return await _post(deps, request, path)
     match path:
+        case AdminPath("fsck"):
+            return to_json(describe_check(deps.core.checker.last))
         case AdminPath("gc", None):
             return to_json(await _runs(deps))
         case AdminPath("gc", str(run_id)):
@@ -38,6 +46,16 @@ async def handle(deps: Deps, request: Request, path: AdminPath) -> Response:
         case _:
             loaded = deps.loaded()
             return to_json({"files": dict(loaded.files), "error": loaded.error})
+
+
+async def _post(deps: Deps, request: Request, path: AdminPath) -> Response:
+    match path:
+        case AdminPath("gc", None):
+            return await _start(deps, request)
+        case AdminPath("fsck"):
+            return await _check(deps, request)
+        case _:
+            raise MethodNotAllowed("POST", ("GET", "HEAD"))
 
 
 def describe(run: Run | None) -> dict[str, Any] | None:
@@ -60,15 +78,51 @@ def describe(run: Run | None) -> dict[str, Any] | None:
     }
 
 
+def describe_check(check: Check | None) -> dict[str, Any] | None:
+    """Tell about a check of the store in JSON terms."""
+    if check is None:
+        return None
+    return {
+        "state": check.state.value,
+        "blobs": check.blobs,
+        "manifests": check.manifests,
+        "files": check.files,
+        "bytesRead": check.bytes_read,
+        "found": {kind.value: number for kind, number in sorted(check.found.items())},
+        "left": check.left,
+        "findings": [
+            {
+                "kind": finding.kind.value,
+                "where": finding.where,
+                "message": finding.message,
+                "repaired": finding.is_repaired,
+            }
+            for finding in check.findings
+        ],
+    }
+
+
+async def _check(deps: Deps, request: Request) -> Response:
+    given = await _options(request, _StartCheck)
+    options = CheckOptions(repair=given.repair, digests=given.digests)
+    return to_json(describe_check(deps.core.checker.start(options)), status=202)
+
+
 async def _start(deps: Deps, request: Request) -> Response:
-    body = await request.body.read(limit=_MOST_BODY)
-    try:
-        options = msgspec.json.decode(body, type=_Start) if body.strip() else _Start()
-    except msgspec.MsgspecError as error:
-        raise BadRequest(f'the body is not like {{"dryRun": false}}: {error}') from error
+    options = await _options(request, _Start)
     run = await deps.core.collector.start(dry_run=options.dry_run)
     headers = (("Location", f"/cais/v1/gc/{run.id}"),)
     return to_json(describe(run), status=202, headers=headers)
+
+
+async def _options(request: Request, kind: type[T]) -> T:
+    """The body; an empty one means the defaults."""
+    body = await request.body.read(limit=_MOST_BODY)
+    try:
+        return msgspec.json.decode(body if body.strip() else b"{}", type=kind)
+    except msgspec.MsgspecError as error:
+        shape = msgspec.json.encode(kind()).decode()
+        raise BadRequest(f"the body is not like {shape}: {error}") from error
 
 
 async def _runs(deps: Deps) -> dict[str, Any]:

@@ -17,6 +17,12 @@ from cais_registry.model.names import RepoName
 from cais_registry.services.access import Action, Permissions
 
 _MOST_HEADER: Final = 2048
+_ADMIN: Final = {
+    "gc": Action.GC,
+    "fsck": Action.ADMIN,
+    "usage": Action.USAGE,
+    "config": Action.USAGE,
+}
 _NEEDED: Final = {
     "GET": Action.PULL,
     "HEAD": Action.PULL,
@@ -107,7 +113,7 @@ def _is_allowed(caller: Caller, method: str, path: router.Path) -> bool:
             # clients learn here that they should log in; the catalog shows what may be pulled
             return caller.user is not None
         case router.AdminPath(noun=noun):
-            return caller.may(Action.GC if noun == "gc" else Action.USAGE)
+            return caller.may(_ADMIN[noun])
         case router.UploadsPath(repo=repo) | router.UploadPath(repo=repo):
             return caller.may(Action.PUSH, repo)
         case _:

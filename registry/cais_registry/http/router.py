@@ -182,8 +182,11 @@ def _blob_or_upload(repo: RepoName, tail: str) -> Path:
     return BlobPath(repo, Digest.parse(tail))
 
 
+_ADMIN: Final = frozenset(("gc", "fsck", "usage", "config"))
+
+
 def _admin(rest: str) -> AdminPath:
     noun, slash, item = rest.partition("/")
-    if noun not in ("gc", "usage", "config") or (slash and (noun != "gc" or not item)):
-        raise NoSuchPage("there is nothing here; /cais/v1/ has gc, gc/<id>, usage and config")
+    if noun not in _ADMIN or (slash and (noun != "gc" or not item)):
+        raise NoSuchPage("there is nothing here; /cais/v1/ has gc, gc/<id>, fsck, usage and config")
     return AdminPath(noun, item or None)

@@ -16,6 +16,7 @@ from typing import Final
 from cais_registry.model.limits import Limits
 from cais_registry.model.policy import Policy
 from cais_registry.services.blobs import Blobs
+from cais_registry.services.checker import Checker
 from cais_registry.services.collector import GarbageCollector
 from cais_registry.services.failpoints import Failpoint, no_failpoint
 from cais_registry.services.housekeeping import Housekeeping
@@ -47,6 +48,7 @@ class Core:
     referrers: Referrers
     usage: Usage
     collector: GarbageCollector
+    checker: Checker
     housekeeping: Housekeeping
 
     database: Database
@@ -64,6 +66,7 @@ class Core:
 
     async def close(self) -> None:
         """Stop background work and close the database; a run that goes is marked Failed."""
+        await self.checker.stop()
         await self.collector.stop()
         with suppress(Exception):  # noted again when the folder is opened next time
             await self.mirror.note()
@@ -110,6 +113,7 @@ async def open_core(
         referrers=Referrers(database),
         usage=Usage(database, files),
         collector=GarbageCollector(database, reaper, data / GC_LOCK, policy, failpoint),
+        checker=Checker(database, data, mirror, reaper),
         housekeeping=Housekeeping(database, reaper, mirror),
         database=database,
         pool=pool,

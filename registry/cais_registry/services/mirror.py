@@ -56,9 +56,11 @@ class Mirror:
         if purged:
             await asyncio.to_thread(self._files.delete, purged)
 
-    async def catch_up(self) -> None:
-        """Write some copies that are missing."""
+    async def catch_up(self) -> int:
+        """Write some copies that are missing; returns how many."""
         await self.note()
-        for key, content in await self._database.read(partial(unmirrored, limit=_BATCH)):
+        for key, content in await self._database.read(partial(unmirrored, limit=_BATCH - 1)):
             await self.copy(key, content)
+        count = len(self._written)
         await self.note()
+        return count

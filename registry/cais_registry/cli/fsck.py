@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from cais_registry.cli import client
+from cais_registry.cli.errors import CommandError
+from cais_registry.cli.usage import human
+from cais_registry.config.errors import ConfigError
+
+_ASK_AGAIN_SECONDS: Final = 0.5
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check a store, report, and tell by the exit code whether something is left to do.
+
+    Raises:
+        ConfigError: If the options do not name one store that can be checked.
+        CommandError: If the check failed.
+    """
+    if (options.data is None) == (options.server is None):
+        raise ConfigError(
+            "name one store: --data of a stopped server, or --server of a running one"
+        )
+    report = _online(options) if options.data is None else _offline(options)
+    if report["state"] != "Succeeded":
+        raise CommandError(f"the check of {options.server} did not end; the server's log says why")
+    print(json.dumps(report) if options.output == "json" else describe(report))
+    return 1 if report["left"] else 0
+
+
+def describe(report: dict[str, Any]) -> str:
+    """Tell about a check in lines for people."""
+    lines = [
+        f"{'repaired' if finding['repaired'] else 'LEFT    '}  {finding['message']}"
+        for finding in report["findings"]
+    ]
+    count = sum(report["found"].values())
+    if count > len(lines):
+        lines.append(f"... and {count - len(lines)} more")
+    looked = (
+        f"{report['blobs']} blobs, {report['manifests']} manifests, {report['files']} files"
+        f" looked at, {human(report['bytesRead'])} hashed"
+    )
+    verdict = f"{count} found, {report['left']} left to do" if count else "all is well"
+    return "\n".join([*lines, f"{verdict}: {looked}"])
+
+
+def _online(options: argparse.Namespace) -> dict[str, Any]:
+    server = client.build(options)
+    wanted = {"repair": options.repair, "digests": options.digests}
+    report: dict[str, Any] | None = server.call("POST", "/cais/v1/fsck", wanted)
+    while report is not None and report["state"] == "Running":
+        _show(report)
+        time.sleep(_ASK_AGAIN_SECONDS)
+        report = server.call("GET", "/cais/v1/fsck")
+    if report is None:
+        raise CommandError(f"{options.server} was started anew meanwhile; check again")
+    return report
+
+
+def _show(report: dict[str, Any]) -> None:
+    if sys.stderr.isatty():
+        seen = f"{report['blobs']} blobs, {report['manifests']} manifests, {report['files']} files"
+        print(f"\r{seen} looked at ", end="", file=sys.stderr, flush=True)
+
+
+def _offline(options: argparse.Namespace) -> dict[str, Any]:
+    from cais_registry.stores import layout, sqlite  # noqa: PLC0415 - other commands need no store
+
+    data = Path(options.data).absolute()
+    database = data / layout.DATABASE
+    if not database.is_file():
+        raise ConfigError(f"--data {data}: there is no {layout.DATABASE}; is it a data folder?")
+    try:
+        lock = layout.lock(data)
+    except layout.UnusableData as error:
+        raise ConfigError(str(error)) from error
+    try:
+        faults = sqlite.faults(database)
+        if faults:
+            raise ConfigError(f"the database {database} is damaged: {'; '.join(faults)[:500]}")
+        return asyncio.run(_check(data, options))
+    except layout.UnusableData as error:
+        raise ConfigError(str(error)) from error
+    finally:
+        os.close(lock)
+
+
+async def _check(data: Path, options: argparse.Namespace) -> dict[str, Any]:
+    from cais_registry.http.admin import describe_check  # noqa: PLC0415 - loads much
+    from cais_registry.services.checker import CheckOptions  # noqa: PLC0415 - see above
+    from cais_registry.services.core import open_core  # noqa: PLC0415 - see above
+
+    core = await open_core(data)
+    try:
+        wanted = CheckOptions(repair=options.repair, digests=options.digests)
+        report = describe_check(await core.checker.run(wanted))
+    finally:
+        await core.close()
+    assert report is not None  # noqa: S101 - for the type checker: it is None for no check only
+    return report
