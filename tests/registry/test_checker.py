@@ -15,6 +15,7 @@ from cais_registry.model.errors import BlobUnknown
 from cais_registry.model.names import Tag
 from cais_registry.services.checker import CheckOptions
 from cais_registry.services.core import Core
+from cais_registry.stores.check_rows import CheckedBlob
 from core_support import OTHER, REPO, World, collect, push_blob, push_image
 
 EVERYTHING = CheckOptions(digests=True)
@@ -159,6 +160,14 @@ async def test_findings_are_counted_without_end_and_told_with_one(
     assert (found.found[Kind.ORPHAN], found.left, len(found.findings)) == (5, 5, 2)
 
 
+async def test_what_was_collected_meanwhile_is_not_missing(tmp_path: Path) -> None:
+    async with World(tmp_path).open() as core:
+        gone = CheckedBlob(digest=Digest.of(b"gone"), size=4, key="blobs/sha256/gone")
+        found = Check()
+        await core.checker._blob(gone, EVERYTHING, found)
+    assert not found.found
+
+
 @settings(
     max_examples=15,
     deadline=None,
@@ -178,7 +187,8 @@ async def test_what_was_not_damaged_can_be_pulled_after_any_repair(
         files = world.files()
         hit = chance.sample(files, chance.randint(0, len(files)))
         for key in hit:
-            damage: Damage = chance.choice([truncate, flip, Path.unlink])
+            damages: list[Damage] = [truncate, flip, Path.unlink]
+            damage = chance.choice(damages)
             damage(world.data / key)
         await check(core, REPAIR)
         for layer in layers:
