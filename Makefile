@@ -74,11 +74,18 @@ conformance: install ## The OCI distribution-spec suite against the real server
 	$(PYTHON) hack/programs.py conformance
 	$(PYTEST) tests/conformance
 
+.PHONY: clients
+clients: install ## Clients that people use, against the real server
+	$(PYTHON) hack/debian.py containerd buildah skopeo
+	$(PYTHON) hack/programs.py crane regctl oras helm cosign buildctl buildkitd containerd ctr runc
+	$(PYTEST) -n $(JOBS) tests/clients
+
 .PHONY: test
 test: ## Every rung of tests, from style to whole cluster
 	$(MAKE) check
 	$(MAKE) integration
 	$(MAKE) conformance
+	$(MAKE) clients
 	$(MAKE) e2e
 
 -include hack/*.mk

@@ -106,6 +106,26 @@ SOURCES = (
         packages={"conformance": ""},
         cgo=False,
     ),
+    # clients that the registry is tried with
+    Source(
+        module="github.com/regclient/regclient",
+        version="v0.11.7",
+        packages={"regctl": "cmd/regctl"},
+        cgo=False,
+    ),
+    Source(module="oras.land/oras", version="v1.3.6", packages={"oras": "cmd/oras"}, cgo=False),
+    Source(
+        module="github.com/sigstore/cosign/v3",
+        version="v3.1.3",
+        packages={"cosign": "cmd/cosign"},
+        cgo=False,
+    ),
+    Source(
+        module="github.com/moby/buildkit",
+        version="v0.34.2",
+        packages=_commands("buildctl", "buildkitd"),
+        cgo=False,
+    ),
     # what `make bench` measures beside ours
     Source(
         module="github.com/distribution/distribution/v3",

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""containerd, as Debian has it and as the nodes here have it."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import programs
+from support.layout import make_image
+from support.registry import DEADLINE, wait_until
+
+OURS = programs.cache_folder() / "bin"
+DEBIAN = Path("/usr/bin")
+_CONFIG = """\
+version = {version}
+disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images",
+  "io.containerd.cri.v1.runtime"]
+root = "{folder}/root"
+state = "{folder}/state"
+[grpc]
+address = "{folder}/containerd.sock"
+"""
+# layers in parallel parts, each a request for a range
+_PARALLEL = """
+[plugins."io.containerd.transfer.v1.local"]
+concurrent_layer_fetch_buffer = 1048576
+[[plugins."io.containerd.transfer.v1.local".unpack_config]]
+platform = "linux"
+snapshotter = "native"
+"""
+
+
+@contextmanager
+def containerd(place: Any, programs_in: Path) -> Iterator[tuple[str | Path, ...]]:
+    """Run containerd in a folder of its own; yields how its client is called."""
+    folder = place.folder / "containerd"
+    folder.mkdir()
+    version, more = (3, _PARALLEL) if programs_in == OURS else (2, "")
+    (folder / "config.toml").write_text(_CONFIG.format(folder=folder, version=version) + more)
+    with (folder / "log").open("wb") as log:
+        command = [programs_in / "containerd", "--config", folder / "config.toml"]
+        process = subprocess.Popen(command, env=place.environment, stdout=log, stderr=log)
+    client = (programs_in / "ctr", "--address", folder / "containerd.sock")
+    try:
+        wait_until(lambda: _answers(place, client), what="containerd answers")
+        yield client
+    finally:
+        process.terminate()
+        process.wait(DEADLINE)
+
+
+def _answers(place: Any, client: tuple[str | Path, ...]) -> bool:
+    ended = subprocess.run(
+        [*map(str, client), "version"], env=place.environment, capture_output=True, check=False
+    )
+    return ended.returncode == 0
+
+
+@pytest.mark.parametrize("programs_in", [DEBIAN, OURS], ids=["1.6", "2.4"])
+def test_containerd_pushes_and_pulls(place: Any, programs_in: Path) -> None:
+    digest = make_image(place.folder / "source", "hello", layers=3, size=12 << 20)
+    hosts = place.folder / "certs.d" / place.host
+    hosts.mkdir(parents=True)
+    (hosts / "hosts.toml").write_text(f'[host."https://{place.host}"]\n  ca = "{place.ca}"\n')
+    first, second = f"{place.host}/team/hello:v1", f"{place.host}/team/other:v1"
+    place.run("crane", "push", place.folder / "source", first)
+    login = ("--user", place.server.login, "--hosts-dir", place.folder / "certs.d")
+    with containerd(place, programs_in) as ctr:
+        place.run(*ctr, "images", "pull", "--snapshotter", "native", *login, first)
+        assert digest in place.run(*ctr, "images", "ls")
+        place.run(*ctr, "images", "tag", first, second)
+        place.run(*ctr, "images", "push", *login, second)
+    assert place.digest("team/other", "v1") == digest
+    requests = [line for line in place.server.lines() if "/blobs/" in str(line.get("path"))]
+    statuses = {line["status"] for line in requests if line["method"] == "GET"}
+    assert (206 in statuses) == (programs_in == OURS)
