@@ -46,10 +46,10 @@ async def test_an_open_blob_outlives_its_deletion(world: World) -> None:
         await core.blobs.delete(REPO, digest)
         await collect(core)
         assert world.files() == []
-        again = os.open(f"/proc/self/fd/{blob.fd}", os.O_RDONLY)  # as a server sends it
+        again = os.open(f"/proc/self/fd/{blob.content.fd}", os.O_RDONLY)  # as a server sends it
         assert os.read(again, 100) == b"content"
         os.close(again)
-        os.close(blob.fd)
+        blob.content.close()
 
 
 async def test_a_deleted_blob_is_gone_at_once_and_a_push_brings_it_back(world: World) -> None:

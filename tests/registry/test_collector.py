@@ -340,7 +340,7 @@ async def test_a_run_that_fails_says_why_and_the_next_one_goes_on(
         await push_image(core, "one", "v1")
         await core.manifests.delete(REPO, Tag("v1"))
         with monkeypatch.context() as patched:
-            patched.setattr(core.mirror._files, "delete", refuse)
+            patched.setattr(vars(core.store)["_files"], "delete", refuse)
             started = await core.collector.start()
             await core.collector.wait()
         failed = await core.collector.run(started.id)

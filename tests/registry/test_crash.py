@@ -74,8 +74,9 @@ async def pulls(core: Core, number: int) -> bool:
     for descriptor in [document["config"], *document["layers"]]:
         digest = Digest.parse(descriptor["digest"])
         blob = await core.blobs.open(REPO, digest)
-        content = os.pread(blob.fd, blob.size + 1, 0)
-        os.close(blob.fd)
+        assert blob.content.fd is not None
+        content = os.pread(blob.content.fd, blob.size + 1, 0)
+        blob.content.close()
         assert Digest.of(content) == digest
     return True
 

@@ -72,9 +72,9 @@ class Schedule(RuleBasedStateMachine):
         self.core = self.runner.run(self.stack.enter_async_context(self.world.open()))
         for thing, name in (
             (self.core.database, "write"),
-            (self.core.mirror._files, "delete"),
-            (self.core.mirror._files, "publish"),
-            (self.core.mirror._files, "write"),
+            (vars(self.core.store)["_files"], "delete"),
+            (vars(self.core.store)["_files"], "publish_file"),
+            (vars(self.core.store)["_files"], "write"),
         ):
             setattr(thing, name, self.mortal(getattr(thing, name)))
 
@@ -287,8 +287,9 @@ class Schedule(RuleBasedStateMachine):
         blob = self.do(self.core.blobs.open(repo, digest))
         if blob is None:
             return None
-        content = os.pread(blob.fd, blob.size + 1, 0)
-        os.close(blob.fd)
+        assert blob.content.fd is not None
+        content = os.pread(blob.content.fd, blob.size + 1, 0)
+        blob.content.close()
         return content
 
     def kept(self) -> set[Key]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cais_registry.stores.files import Files
 from cais_registry.stores.upload_file import UploadFile
 
 
@@ -18,7 +19,7 @@ async def test_bytes_whose_fsync_failed_are_not_believed_again(
         raise OSError(errno.EIO, "the disk failed")
 
     with ThreadPoolExecutor(1) as pool:
-        file = UploadFile(tmp_path / "upload", pool, None)
+        file = UploadFile(tmp_path / "upload", pool, None, Files(tmp_path))
         file.hash_with("sha256")
         await file.write([b"bytes"])
         monkeypatch.setattr(os, "fsync", broken)

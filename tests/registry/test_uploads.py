@@ -47,9 +47,10 @@ async def begun(core: Core, principal: str | None = "ci") -> UploadRef:
 async def read(core: Core, digest: Digest) -> bytes:
     blob = await core.blobs.open(REPO, digest)
     try:
-        return os.pread(blob.fd, blob.size + 1, 0)
+        assert blob.content.fd is not None
+        return os.pread(blob.content.fd, blob.size + 1, 0)
     finally:
-        os.close(blob.fd)
+        blob.content.close()
 
 
 async def test_a_streamed_upload_becomes_a_blob(world: World) -> None:

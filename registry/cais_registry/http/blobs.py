@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import Final
 
 from cais_registry.http import ranges
 from cais_registry.http.deps import Deps
 from cais_registry.http.gate import Caller
 from cais_registry.http.requests import Request
-from cais_registry.http.responses import FileBody, Headers, Response
+from cais_registry.http.responses import FileBody, Headers, Response, StreamBody
 from cais_registry.http.router import BlobPath
 from cais_registry.model.digest import Digest
 from cais_registry.services.access import Action
@@ -36,14 +35,17 @@ async def handle(deps: Deps, request: Request, caller: Caller, path: BlobPath) -
 
 
 async def _get(deps: Deps, request: Request, path: BlobPath) -> Response:
-    blob = await deps.core.blobs.open(path.repo, path.digest)
+    wants_link = request.parameter("redirect") != "false"
+    blob = await deps.core.blobs.open(path.repo, path.digest, wants_link=wants_link)
+    if blob.link is not None:
+        return _elsewhere(blob, blob.link)
     try:
         response = _select(request, blob)
     except BaseException:
-        os.close(blob.fd)
+        blob.content.close()
         raise
-    if not isinstance(response.body, FileBody):
-        os.close(blob.fd)
+    if isinstance(response.body, bytes):
+        blob.content.close()
     return response
 
 
@@ -53,11 +55,29 @@ def _select(request: Request, blob: OpenBlob) -> Response:
         return Response(status=304, headers=_headers(blob.digest))
     part = ranges.wanted(request.headers, size=blob.size, etag=etag)
     start, length = part or (0, blob.size)
-    body = FileBody(fd=blob.fd, start=start, length=length)
+    body = _body(blob, start, length)
     if part is None:
         return Response(headers=_headers(blob.digest), body=body)
     span = ("Content-Range", f"bytes {start}-{start + length - 1}/{blob.size}")
     return Response(status=206, headers=(*_headers(blob.digest), span), body=body)
+
+
+def _body(blob: OpenBlob, start: int, length: int) -> FileBody | StreamBody:
+    """A file goes out by its descriptor, the fast way."""
+    if blob.content.fd is not None:
+        return FileBody(fd=blob.content.fd, start=start, length=length)
+    return StreamBody(content=blob.content, start=start, length=length)
+
+
+def _elsewhere(blob: OpenBlob, link: str) -> Response:
+    """Send the client to the object store; the address holds for minutes, so nobody keeps it."""
+    blob.content.close()
+    headers = (
+        ("Location", link),
+        ("Docker-Content-Digest", str(blob.digest)),
+        ("Cache-Control", "no-store"),
+    )
+    return Response(status=307, headers=headers)
 
 
 def _headers(digest: Digest) -> Headers:

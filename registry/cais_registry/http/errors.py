@@ -75,6 +75,7 @@ STATUS_AND_CODE: Final[dict[type[errors.RegistryError], tuple[int, str]]] = {
     errors.Unauthorized: (401, "UNAUTHORIZED"),
     errors.TooManyRequests: (429, "TOOMANYREQUESTS"),
     errors.StorageFull: (507, "UNAVAILABLE"),
+    errors.StorageUnavailable: (503, "UNAVAILABLE"),
     NoSuchPage: (404, "UNSUPPORTED"),
     MethodNotAllowed: (405, "UNSUPPORTED"),
     BadRequest: (400, "UNSUPPORTED"),
@@ -118,7 +119,7 @@ def _headers(error: errors.RegistryError) -> Headers:
             return (("Content-Range", f"bytes */{size}"),)
         case errors.TooManyRequests():
             return (("Retry-After", "1"),)
-        case ShuttingDown():
+        case ShuttingDown() | errors.StorageUnavailable():
             return (("Retry-After", "5"),)
         case _:
             return ()

@@ -16,7 +16,9 @@ async def handle(deps: Deps, path: Probe) -> Response:
         case "readyz":
             if await deps.core.ready():
                 return to_json({"status": "ready"})
-            return to_json({"status": "the database does not answer"}, status=503)
+            return to_json(
+                {"status": "the database or the object store does not answer"}, status=503
+            )
         case _:
             return await _metrics(deps)
 

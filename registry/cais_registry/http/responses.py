@@ -5,6 +5,8 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
+from cais_registry.stores.blobstore import OpenBytes
+
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 
 
@@ -24,6 +26,21 @@ class FileBody:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StreamBody:
+    """Bytes of a store without files.
+
+    Attributes:
+        content: The open bytes; whoever sends the response closes them.
+        start: First byte.
+        length: How many bytes.
+    """
+
+    content: OpenBytes
+    start: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
     """An answer.
 
@@ -35,12 +52,12 @@ class Response:
 
     status: int = 200
     headers: Headers = ()
-    body: bytes | FileBody = field(default=b"", repr=False)
+    body: bytes | FileBody | StreamBody = field(default=b"", repr=False)
 
     @property
     def length(self) -> int:
         """Bytes of the body."""
-        return self.body.length if isinstance(self.body, FileBody) else len(self.body)
+        return len(self.body) if isinstance(self.body, bytes) else self.body.length
 
     def with_headers(self, *headers: tuple[str, str]) -> Response:
         """The same with more headers."""

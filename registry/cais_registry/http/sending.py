@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import aclosing
 from typing import Any, Final
 
 from cais_registry.http.requests import Receive, Scope, Send
-from cais_registry.http.responses import FileBody, Response
+from cais_registry.http.responses import FileBody, Response, StreamBody
 
 _PIECE: Final = 128 * 1024  # of which the HTTP server queues about seven for a slow client
 _WITHOUT_LENGTH: Final = (204, 304)  # RFC 9110, 8.6
@@ -33,14 +34,18 @@ async def send_response(scope: Scope, receive: Receive, send: Send, response: Re
     body = response.body
     try:
         await send(_start(response))
-        if scope["method"] == "HEAD" or not isinstance(body, FileBody) or not body.length:
-            content = b"" if isinstance(body, FileBody) or scope["method"] == "HEAD" else body
+        if isinstance(body, bytes) or scope["method"] == "HEAD" or not body.length:
+            content = body if isinstance(body, bytes) and scope["method"] != "HEAD" else b""
             await send({"type": "http.response.body", "body": content})
             return len(content)
+        if isinstance(body, StreamBody):
+            return await _send_stream(receive, send, body)
         return await _send_pieces(receive, send, body)
     finally:
         if isinstance(body, FileBody):
             os.close(body.fd)
+        elif isinstance(body, StreamBody):
+            body.content.close()
 
 
 def _start(response: Response) -> dict[str, Any]:
@@ -70,6 +75,23 @@ async def _send_pieces(receive: Receive, send: Send, body: FileBody) -> int:
     finally:
         gone.cancel()
     return position - body.start
+
+
+async def _send_stream(receive: Receive, send: Send, body: StreamBody) -> int:
+    """Hand on what the store sends, as fast as the client takes it; its going ends the reading."""
+    gone = asyncio.ensure_future(_wait_for_disconnect(receive))
+    sent = 0
+    try:
+        async with aclosing(body.content.read(body.start, body.length)) as pieces:
+            async for piece in pieces:
+                if gone.done():
+                    break
+                sent += len(piece)
+                more = sent < body.length
+                await send({"type": "http.response.body", "body": piece, "more_body": more})
+    finally:
+        gone.cancel()
+    return sent
 
 
 async def _wait_for_disconnect(receive: Receive) -> None:

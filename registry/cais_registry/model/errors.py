@@ -118,5 +118,9 @@ class TooManyRequests(RegistryError):  # noqa: N818 - named after the OCI code
     """More than is taken at once."""
 
 
+class StorageUnavailable(RegistryError):  # noqa: N818 - named after what a client is told
+    """The object store does not answer, or not as it should: try again later."""
+
+
 class StorageFull(RegistryError):  # noqa: N818 - named after the OCI code
     """The disk is full: what was durable before stays, this request was not done."""

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -20,9 +19,9 @@ from cais_registry.stores.blob_rows import (
     repos_with,
     users_of,
 )
+from cais_registry.stores.blobstore import BlobStore, OpenBytes
 from cais_registry.stores.connection import Connection
 from cais_registry.stores.database import Database
-from cais_registry.stores.files import Files
 from cais_registry.stores.gc_queue import Times
 from cais_registry.stores.repo_rows import find_repo
 
@@ -47,20 +46,22 @@ class OpenBlob:
     Attributes:
         digest: Its content address.
         size: In bytes.
-        fd: An open file descriptor, owned by the caller, who closes it (`os.close`).
+        content: The bytes, owned by the caller, who closes them.
+        link: Where the client may read them itself, if it was asked for and there is such a place.
     """
 
     digest: Digest
     size: int
-    fd: int
+    content: OpenBytes
+    link: str | None = None
 
 
 class Blobs:
     """Finished blobs, always seen through a repository: a blob of another one is unknown."""
 
-    def __init__(self, database: Database, files: Files, policy: Callable[[], Policy]) -> None:
+    def __init__(self, database: Database, store: BlobStore, policy: Callable[[], Policy]) -> None:
         self._database = database
-        self._files = files
+        self._store = store
         self._policy = policy
 
     async def stat(self, repo: RepoName, digest: Digest, *, promise: bool) -> BlobInfo:
@@ -75,7 +76,7 @@ class Blobs:
             BlobUnknown: If not, or if its bytes are damaged (a new push repairs it).
         """
         row = await self._find(repo, digest)
-        if self._files.size(row.key) != row.size:
+        if await self._store.size(row.key) != row.size:
             raise _unknown(repo, digest)
         if promise and not row.fresh:
             renew = partial(promise_member, repo=repo, digest=digest)
@@ -83,20 +84,26 @@ class Blobs:
                 raise _unknown(repo, digest)
         return BlobInfo(digest=digest, size=row.size)
 
-    async def open(self, repo: RepoName, digest: Digest) -> OpenBlob:
+    async def open(self, repo: RepoName, digest: Digest, *, wants_link: bool = False) -> OpenBlob:
         """Open a blob for reading (end-2).
+
+        Args:
+            repo: The repository.
+            digest: The blob.
+            wants_link: Whether the caller can send the client elsewhere.
 
         Raises:
             BlobUnknown: If the repository does not have it, or its bytes are damaged.
         """
         row = await self._find(repo, digest)
-        descriptor = self._files.open(row.key)
-        if descriptor is None:
+        content = await self._store.open(row.key)
+        if content is None:
             raise _unknown(repo, digest)
-        if os.fstat(descriptor).st_size != row.size:
-            os.close(descriptor)
+        if content.size != row.size:
+            content.close()
             raise _unknown(repo, digest)
-        return OpenBlob(digest=digest, size=row.size, fd=descriptor)
+        link = await self._store.link(row.key) if wants_link else None
+        return OpenBlob(digest=digest, size=row.size, content=content, link=link)
 
     async def delete(self, repo: RepoName, digest: Digest) -> None:
         """Take a blob out of a repository (end-10); it can come back for `undelete_window`.
@@ -144,7 +151,7 @@ class Blobs:
         if found is None:
             return False
         origin, row = found
-        if self._files.size(row.key) != row.size:
+        if await self._store.size(row.key) != row.size:
             return False
         return await self._database.write(
             partial(mount_blob, repo=repo, digest=digest, source=origin)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cais_registry.model.errors import RangeInvalid, SizeInvalid
-from cais_registry.stores.upload_file import UploadFile
+from cais_registry.stores.blobstore import UploadBytes
 
 _GATHER: Final = 256 * 1024
 """Bytes that are gathered before a thread is asked to write and hash them."""
@@ -27,7 +27,7 @@ class Chunk:
     length: int | None = None
 
 
-async def receive(file: UploadFile, chunk: Chunk) -> None:
+async def receive(file: UploadBytes, chunk: Chunk) -> None:
     """Append a chunk; what came before the client went, or the disk was full, is kept.
 
     Raises:

@@ -26,7 +26,9 @@ from cais_registry.services.mirror import Mirror
 from cais_registry.services.reaper import Reaper
 from cais_registry.services.uploads import Uploads
 from cais_registry.services.usage import Usage
+from cais_registry.stores.blobstore import BlobStore
 from cais_registry.stores.database import Database, microseconds
+from cais_registry.stores.file_store import FileStore
 from cais_registry.stores.files import Files
 from cais_registry.stores.layout import DATABASE, GC_LOCK, UnusableData, make
 
@@ -54,13 +56,15 @@ class Core:
     database: Database
     pool: ThreadPoolExecutor
     mirror: Mirror
+    store: BlobStore
 
     async def ready(self) -> bool:
-        """Tell whether reads are served: the database answers."""
+        """Tell whether reads are served: the database and the object store, if any, answer."""
         try:
             await self.database.read(lambda connection: connection.execute("SELECT 1 AS one"))
+            await self.store.check()
         except Exception:  # noqa: BLE001 - whatever it is, it is no answer
-            _LOG.exception("the database does not answer")
+            _LOG.exception("the database or the object store does not answer")
             return False
         return True
 
@@ -74,13 +78,14 @@ class Core:
         self.database.close()
 
 
-async def open_core(
+async def open_core(  # noqa: PLR0913 - everything that a test turns
     data: Path,
     *,
     policy: Callable[[], Policy] = Policy,
     limits: Limits | None = None,
     clock: Callable[[], int] = microseconds,
     failpoint: Failpoint = no_failpoint,
+    store: BlobStore | None = None,
 ) -> Core:
     """Open (or lay out) a data folder and build the services over it.
 
@@ -93,6 +98,7 @@ async def open_core(
         limits: What clients may push.
         clock: Gives microseconds since 1970.
         failpoint: Called before each step that makes something durable.
+        store: Where the bytes of blobs are; None for the files of the folder.
 
     Raises:
         UnusableData: If the folder cannot be used: a network file system, a newer schema, no
@@ -100,24 +106,25 @@ async def open_core(
     """
     await asyncio.to_thread(make, data)
     database = await asyncio.to_thread(_open_database, data / DATABASE, clock)
-    files = Files(data)
     pool = ThreadPoolExecutor(_THREADS, "cais-io")
-    reaper = Reaper(database, files, failpoint)
-    mirror = Mirror(database, files)
+    blobs = store or FileStore(Files(data), pool)
+    reaper = Reaper(database, blobs, failpoint)
+    mirror = Mirror(database, blobs)
     return Core(
-        blobs=Blobs(database, files, policy),
-        uploads=Uploads(database, files, pool, policy, failpoint),
+        blobs=Blobs(database, blobs, policy),
+        uploads=Uploads(database, blobs, policy, failpoint),
         manifests=Manifests(database, mirror, policy, limits or Limits(), failpoint),
         tags=Tags(database),
         catalog=Catalog(database),
         referrers=Referrers(database),
-        usage=Usage(database, files),
+        usage=Usage(database, blobs),
         collector=GarbageCollector(database, reaper, data / GC_LOCK, policy, failpoint),
         checker=Checker(database, data, mirror, reaper),
         housekeeping=Housekeeping(database, reaper, mirror),
         database=database,
         pool=pool,
         mirror=mirror,
+        store=blobs,
     )
 
 

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import asyncio
 import logging
 from functools import partial
 
-from cais_registry.model.errors import StorageFull
+from cais_registry.model.errors import StorageFull, StorageUnavailable
+from cais_registry.stores.blobstore import BlobStore
 from cais_registry.stores.database import Database
-from cais_registry.stores.files import Files
 from cais_registry.stores.mirror_rows import mark_mirrored, unmirrored
 
 _LOG = logging.getLogger(__name__)
@@ -21,19 +20,19 @@ class Mirror:
     on later if that did not work out.
     """
 
-    def __init__(self, database: Database, files: Files) -> None:
+    def __init__(self, database: Database, store: BlobStore) -> None:
         self._database = database
-        self._files = files
+        self._store = store
         self._written: list[str] = []
 
     async def copy(self, key: str, content: bytes) -> None:
         """Write the copy of a manifest that the database has; a failure is only logged."""
         try:
-            await asyncio.to_thread(self._files.write, key, content)
+            await self._store.write(key, content)
             self._written.append(key)
             if len(self._written) >= _BATCH:
                 await self.note()
-        except (OSError, StorageFull) as error:
+        except (OSError, StorageFull, StorageUnavailable) as error:
             _LOG.warning("copy of a manifest not written, will be tried again: %s", error)
 
     def check_room(self, size: int) -> None:
@@ -45,7 +44,7 @@ class Mirror:
         Raises:
             StorageFull: If it does not fit.
         """
-        self._files.check_room(2 * size)
+        self._store.check_room(2 * size)
 
     async def note(self) -> None:
         """Write down in the database which copies are there, so that none is written twice."""
@@ -54,7 +53,7 @@ class Mirror:
             return
         purged = await self._database.write(partial(mark_mirrored, keys=written))
         if purged:
-            await asyncio.to_thread(self._files.delete, purged)
+            await self._store.delete(purged)
 
     async def catch_up(self) -> int:
         """Write some copies that are missing; returns how many."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
 
 from cais_registry.model.digest import Digest, UploadId
 from cais_registry.model.errors import BlobUploadUnknown, DigestInvalid
@@ -16,14 +14,11 @@ from cais_registry.model.names import RepoName
 from cais_registry.services.blobs import BlobInfo
 from cais_registry.services.failpoints import Failpoint
 from cais_registry.stores.blob_rows import Commit, Committed, commit_upload, find_blob
+from cais_registry.stores.blobstore import BlobStore, UploadBytes
 from cais_registry.stores.connection import Connection
 from cais_registry.stores.database import Database
-from cais_registry.stores.files import Files
 from cais_registry.stores.layout import blob_key, upload_key
-from cais_registry.stores.upload_file import UploadFile
 from cais_registry.stores.upload_rows import drop_upload, record_digest
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,16 +46,13 @@ def upload_unknown() -> BlobUploadUnknown:
 class Publisher:
     """Turns the bytes of an upload into a blob."""
 
-    def __init__(
-        self, database: Database, files: Files, pool: Executor, failpoint: Failpoint
-    ) -> None:
+    def __init__(self, database: Database, store: BlobStore, failpoint: Failpoint) -> None:
         self._database = database
-        self._files = files
-        self._pool = pool
+        self._store = store
         self._failpoint = failpoint
 
     async def finish(
-        self, ref: UploadRef, file: UploadFile, digest: Digest, *, recorded: bool
+        self, ref: UploadRef, file: UploadBytes, digest: Digest, *, recorded: bool
     ) -> BlobInfo:
         """Verify the bytes of an upload and make them the repository's blob.
 
@@ -88,7 +80,8 @@ class Publisher:
             repo=ref.repo,
             digest=digest,
             size=file.size,
-            key=None,
+            key=file.direct_key,
+            leaves_spare=file.leaves_bytes,
             broken=await self._broken(digest, file.size),
         )
         await self._commit(commit, file, recorded=recorded)
@@ -97,34 +90,41 @@ class Publisher:
     async def _broken(self, digest: Digest, size: int) -> str | None:
         """Key of bytes that are meant to be this blob's, but are not; a push repairs that."""
         row = await self._database.read(partial(find_blob, digest=digest))
-        if row is None or (row.size == size and self._files.size(row.key) == size):
+        if row is None or (row.size == size and await self._store.size(row.key) == size):
             return None
         return row.key
 
-    async def _commit(self, commit: Commit, file: UploadFile, *, recorded: bool) -> None:
+    async def _commit(self, commit: Commit, file: UploadBytes, *, recorded: bool) -> None:
         """U3 and U4; bytes that are there already need no U3."""
         outcome = Committed.NEEDS_BYTES
-        if await self._database.read(partial(find_blob, digest=commit.digest)) is not None:
+        known = await self._database.read(partial(find_blob, digest=commit.digest))
+        if known is not None or commit.key is not None:
             outcome = await self._u4(commit)
         if outcome is Committed.NEEDS_BYTES:
             key = await self._u3(commit, file, recorded=recorded)
             commit = replace(commit, key=key)
             outcome = await self._u4(commit)
-        if outcome is not Committed.STORED:
-            keys = [key for key in (commit.spare, commit.key) if key is not None]
-            await self._in_pool(partial(self._files.delete, keys))
-        if outcome is Committed.LOST:
+        await self._clean_up(commit, outcome)
+        if outcome in (Committed.LOST, Committed.TAKEN):
             raise upload_unknown()
 
-    async def _u3(self, commit: Commit, file: UploadFile, *, recorded: bool) -> str:
+    async def _clean_up(self, commit: Commit, outcome: Committed) -> None:
+        """Delete what U4 has buried; what fails here is found under its tombstone."""
+        if outcome is Committed.STORED and not commit.leaves_spare:
+            return
+        is_ours = outcome in (Committed.STORED, Committed.TAKEN)
+        keys = [commit.spare] if is_ours or commit.key is None else [commit.spare, commit.key]
+        await self._store.delete(keys)
+
+    async def _u3(self, commit: Commit, file: UploadBytes, *, recorded: bool) -> str:
         """U3: make the bytes durable under their final key, which is written down before."""
         key = blob_key(commit.digest, commit.upload)
         self._failpoint("U3.record")
         record = partial(record_digest, upload=commit.upload, digest=commit.digest)
         known, _ = await asyncio.gather(_done(self._database, record, recorded), file.sync())
         self._failpoint("U3.publish")
-        if not known or not await self._in_pool(partial(self._files.publish, commit.spare, key)):
-            await self._in_pool(partial(self._files.delete, [commit.spare]))
+        if not known or not await file.publish(key):
+            await self._store.delete([commit.spare])
             raise upload_unknown()
         return key
 
@@ -143,11 +143,8 @@ class Publisher:
         dropped = await self._database.write(partial(drop_upload, upload=upload))
         if dropped is None:
             return False
-        await self._in_pool(partial(self._files.delete, dropped.keys))
+        await self._store.delete(dropped.keys)
         return True
-
-    async def _in_pool(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
 
 async def _done(database: Database, work: Callable[[Connection], bool], already: bool) -> bool:

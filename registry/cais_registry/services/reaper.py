@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 from typing import Final
 
 from cais_registry.services.failpoints import Failpoint
+from cais_registry.stores.blobstore import BlobStore
 from cais_registry.stores.database import Database
-from cais_registry.stores.files import Files
 from cais_registry.stores.tombstone_rows import forget, oldest
-from cais_registry.stores.upload_file import is_busy
 from cais_registry.stores.upload_rows import UploadRow, drop_expired, expired_uploads
 
 _BATCH: Final = 256
@@ -20,9 +18,9 @@ _BATCH: Final = 256
 class Reaper:
     """Works in batches, each with its own short transaction, and keeps nobody waiting."""
 
-    def __init__(self, database: Database, files: Files, failpoint: Failpoint) -> None:
+    def __init__(self, database: Database, store: BlobStore, failpoint: Failpoint) -> None:
         self._database = database
-        self._files = files
+        self._store = store
         self._failpoint = failpoint
 
     async def expire_uploads(self, now: int) -> tuple[int, int]:
@@ -46,15 +44,20 @@ class Reaper:
                 size += dropped or 0
 
     async def _expire(self, row: UploadRow, now: int) -> int | None:
-        if any(is_busy(self._files.path(key)) for key in row.keys):
+        if self._store.is_busy(row.id, row.final):
             return None
-        size = sum(self._files.size(key) or 0 for key in row.keys)
+        size = await self._size(row)
         self._failpoint("janitor")
         drop = partial(drop_expired, upload=row.id, now=now)
         if not await self._database.write(drop):
             return None
         await self._delete([(key, 0) for key in row.keys])
         return size
+
+    async def _size(self, row: UploadRow) -> int:
+        """Bytes of an upload, also of one that was moved to its end when the server died."""
+        published = None if row.final is None else await self._store.size(row.final)
+        return self._store.upload_size(row.id, row.state) + (published or 0)
 
     async def count_expired(self, now: int) -> tuple[int, int]:
         """Count the uploads that `expire_uploads` would drop, and their bytes."""
@@ -65,9 +68,9 @@ class Reaper:
         ):
             after = rows[-1].id
             for row in rows:
-                if not any(is_busy(self._files.path(key)) for key in row.keys):
+                if not self._store.is_busy(row.id, row.final):
                     count += 1
-                    size += sum(self._files.size(key) or 0 for key in row.keys)
+                    size += await self._size(row)
         return count, size
 
     async def reap(self) -> tuple[int, int]:
@@ -88,7 +91,7 @@ class Reaper:
     async def _delete(self, found: list[tuple[str, int]]) -> set[str]:
         self._failpoint("R1")
         keys = [key for key, _ in found]
-        gone = await asyncio.to_thread(self._files.delete, keys)
+        gone = await self._store.delete(keys)
         self._failpoint("R2")
         await self._database.write(partial(forget, keys=gone))
         return set(gone)

@@ -4,7 +4,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,8 +16,8 @@ from cais_registry.services.chunks import Chunk, receive
 from cais_registry.services.failpoints import Failpoint, no_failpoint
 from cais_registry.services.publisher import Publisher, UploadRef, upload_unknown
 from cais_registry.services.sessions import Sessions
+from cais_registry.stores.blobstore import BlobStore, UploadBytes
 from cais_registry.stores.database import Database
-from cais_registry.stores.files import Files
 from cais_registry.stores.upload_rows import NewUpload, UploadRow, insert_upload, prolong
 
 __all__ = ["Chunk", "UploadRef", "UploadStatus", "Uploads"]
@@ -46,16 +45,15 @@ class Uploads:
     def __init__(
         self,
         database: Database,
-        files: Files,
-        pool: Executor,
+        store: BlobStore,
         policy: Callable[[], Policy],
         failpoint: Failpoint = no_failpoint,
     ) -> None:
         self._database = database
         self._policy = policy
         self._failpoint = failpoint
-        self._sessions = Sessions(database, files, pool)
-        self._publisher = Publisher(database, files, pool, failpoint)
+        self._sessions = Sessions(database, store)
+        self._publisher = Publisher(database, store, failpoint)
 
     async def start(
         self, repo: RepoName, principal: str | None, *, algorithm: str = "sha256"
@@ -81,8 +79,8 @@ class Uploads:
         Raises:
             BlobUploadUnknown: If there is no such upload for this user and repository.
         """
-        await self._sessions.find(ref)
-        return UploadStatus(id=ref.id, size=self._sessions.size(ref))
+        row = await self._sessions.find(ref)
+        return UploadStatus(id=ref.id, size=self._sessions.size(row))
 
     async def append(self, ref: UploadRef, chunk: Chunk) -> UploadStatus:
         """Receive a chunk (end-5).
@@ -99,7 +97,10 @@ class Uploads:
         async with self._sessions.opened(ref) as (row, file):
             file.hash_with(row.algorithm)
             await self._prolong(row)
-            await receive(file, chunk)
+            try:
+                await receive(file, chunk)
+            finally:
+                await self._sessions.save(ref, row, file)
             return UploadStatus(id=ref.id, size=file.size)
 
     async def finish(self, ref: UploadRef, digest: Digest, chunk: Chunk | None = None) -> BlobInfo:
@@ -115,15 +116,31 @@ class Uploads:
             SizeInvalid: If fewer or more bytes came than were declared; what came is kept.
             StorageFull: If the disk is full.
         """
-        async with self._sessions.opened(ref) as (row, file):
+        return await self._finish(ref, digest, chunk, is_ours_alone=False)
+
+    async def _finish(
+        self, ref: UploadRef, digest: Digest, chunk: Chunk | None, *, is_ours_alone: bool
+    ) -> BlobInfo:
+        opened = self._sessions.opened(ref, is_ours_alone=is_ours_alone)
+        async with opened as (row, file):
             file.hash_with(digest.algorithm)
             if chunk is not None:
                 await self._prolong(row)
-                await receive(file, chunk)
+                await self._receive_last(ref, row, file, chunk)
             recorded = row.digest == digest
             blob = await self._publisher.finish(ref, file, digest, recorded=recorded)
         self._sessions.forget(ref)
         return blob
+
+    async def _receive_last(
+        self, ref: UploadRef, row: UploadRow, file: UploadBytes, chunk: Chunk
+    ) -> None:
+        """What came of a chunk that failed is kept; a whole one becomes a blob right away."""
+        try:
+            await receive(file, chunk)
+        except BaseException:
+            await self._sessions.save(ref, row, file)
+            raise
 
     async def push(
         self, repo: RepoName, principal: str | None, digest: Digest, chunk: Chunk
@@ -138,7 +155,7 @@ class Uploads:
         upload = await self._insert(repo, principal, digest.algorithm, digest)
         ref = UploadRef(repo=repo, principal=principal, id=UploadId(upload))
         try:
-            return await self.finish(ref, digest, chunk)
+            return await self._finish(ref, digest, chunk, is_ours_alone=True)
         except BaseException:
             await asyncio.shield(self._publisher.drop(ref.id.value))
             raise

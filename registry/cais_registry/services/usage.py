@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from cais_registry.stores.blobstore import BlobStore
 from cais_registry.stores.connection import Connection
 from cais_registry.stores.database import Database
-from cais_registry.stores.files import Files
 from cais_registry.stores.gc_queue import Times
 from cais_registry.stores.gc_review import rehearse
 from cais_registry.stores.listing_rows import totals
@@ -47,9 +47,9 @@ def reclaimable(connection: Connection) -> int:
 class Usage:
     """Counts what the registry holds; anew every few seconds at most, and after a collection."""
 
-    def __init__(self, database: Database, files: Files) -> None:
+    def __init__(self, database: Database, store: BlobStore) -> None:
         self._database = database
-        self._files = files
+        self._store = store
         self._last: tuple[int, str | None, UsageReport] | None = None
         self._counting: asyncio.Task[UsageReport] | None = None
 
@@ -71,7 +71,7 @@ class Usage:
 
     def _count(self, connection: Connection) -> UsageReport:
         repositories, tags, size = totals(connection)
-        capacity, available = self._files.space()
+        capacity, available = self._store.space() or (0, 0)
         return UsageReport(
             repositories=repositories,
             tags=tags,

@@ -38,6 +38,7 @@ class Committed(StrEnum):
     NEEDS_BYTES = "needs bytes"  # nothing done: these bytes are wanted after all
     STORED = "stored"
     DUPLICATE = "duplicate"  # the bytes were there already
+    TAKEN = "taken"  # another request has ended the same upload as the same blob
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,7 @@ class Commit:
         size: Its size in bytes.
         key: Where the bytes are, durable; None when they have not been made so.
         broken: Key of bytes for this digest that were seen to be damaged or missing.
+        leaves_spare: Whether there are bytes under `spare` also after these were published.
     """
 
     upload: str
@@ -61,6 +63,7 @@ class Commit:
     size: int
     key: str | None
     broken: str | None
+    leaves_spare: bool = False
 
 
 def find_blob(connection: Connection, digest: Digest) -> BlobRow | None:
@@ -142,6 +145,8 @@ def commit_upload(connection: Connection, commit: Commit) -> Committed:
     """
     parameters = {"id": commit.upload}
     if one(connection, "SELECT id FROM upload WHERE id = :id", parameters) is None:
+        if commit.key is not None and _is_named(connection, commit.key):
+            return Committed.TAKEN
         _bury_own(connection, commit, "lost")
         return Committed.LOST
     found = find_blob(connection, commit.digest)
@@ -151,10 +156,18 @@ def commit_upload(connection: Connection, commit: Commit) -> Committed:
     connection.execute("DELETE FROM upload WHERE id = :id", parameters)
     if needed and commit.key is not None:
         _assign(connection, commit, commit.key, found)
+        if commit.leaves_spare:
+            bury(connection, commit.spare, reason="published")
     else:
         _bury_own(connection, commit, "duplicate")
     _join(connection, ensure_repo(connection, commit.repo), str(commit.digest))
     return Committed.STORED if needed else Committed.DUPLICATE
+
+
+def _is_named(connection: Connection, key: str) -> bool:
+    """Whether another request for the same upload has committed the same bytes before."""
+    named = "SELECT 1 AS named FROM blob WHERE storage_key = :key"
+    return one(connection, named, {"key": key}) is not None
 
 
 def _assign(connection: Connection, commit: Commit, key: str, found: BlobRow | None) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -72,8 +73,12 @@ class Files:
         Returns:
             False if there are no bytes under `source`: somebody dropped them.
         """
+        return self.publish_file(self.path(source), key)
+
+    def publish_file(self, source: Path, key: str) -> bool:
+        """Move a durable file to its final key; see `publish`."""
         try:
-            return self._place(self.path(source), self.path(key))
+            return self._place(source, self.path(key))
         except FileNotFoundError:
             return False
         except OSError as error:
@@ -155,6 +160,35 @@ class Files:
         except OSError:
             return folder
         return folder.parent
+
+    def keys(self, prefix: str, after: str, limit: int) -> list[tuple[str, int]]:
+        """List files in the byte order of their keys.
+
+        Args:
+            prefix: A folder.
+            after: Only keys after this one.
+            limit: Most keys to return.
+
+        Returns:
+            Keys with their sizes.
+        """
+        return list(islice(self._walk(prefix, after), limit))
+
+    def _walk(self, folder: str, after: str) -> Iterator[tuple[str, int]]:
+        """Depth first, in order; skips folders that lie wholly before `after`."""
+        try:
+            names = sorted(path.name for path in (self._root / folder).iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        for name in names:
+            key = f"{folder}/{name}"
+            path = self._root / key
+            if path.is_dir():
+                if key + "/" > after or after.startswith(key + "/"):
+                    yield from self._walk(key, after)
+            elif key > after:
+                with suppress(FileNotFoundError):
+                    yield key, path.stat().st_size
 
     def check_room(self, size: int) -> None:
         """Refuse to write so many bytes where only the reserve for deletions is left.

@@ -14,17 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from cais_registry.model.digest import Digest
-from cais_registry.stores.files import check_room, translated
+from cais_registry.stores.blobstore import Busy
+from cais_registry.stores.files import Files, check_room, translated
 
 if TYPE_CHECKING:
     from hashlib import _Hash
 
 T = TypeVar("T")
 _BLOCK: Final = 1 << 20
-
-
-class Busy(Exception):  # noqa: N818 - reads as the condition it is
-    """Another request has the upload open."""
 
 
 class UploadFile:
@@ -34,19 +31,26 @@ class UploadFile:
     while it has seen every byte of the file, else it is computed anew at the end.
     """
 
-    def __init__(self, path: Path, pool: Executor, hasher: tuple[_Hash, int] | None) -> None:
+    direct_key: str | None = None
+    leaves_bytes = False
+
+    def __init__(
+        self, path: Path, pool: Executor, hasher: tuple[_Hash, int] | None, files: Files
+    ) -> None:
         """Open (or make) and lock the file.
 
         Args:
             path: Where it is.
             pool: Threads to work in.
             hasher: What has seen the first so many bytes.
+            files: Where it is published.
 
         Raises:
             Busy: If another request has it open.
         """
         self._pool = pool
         self._path = path
+        self._files = files
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -133,6 +137,18 @@ class UploadFile:
             OSError: If the disk failed.
         """
         await self._in_thread(self._sync)
+
+    async def settle(self) -> str:
+        """Nothing is needed to go on but the file itself."""
+        return ""
+
+    async def take_back(self) -> None:
+        """Nothing to do: the lock on the file keeps other requests away."""
+
+    async def publish(self, key: str) -> bool:
+        """Move the bytes to their final key and make the names durable; False if they are gone."""
+        work = partial(self._files.publish_file, self._path, key)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     def _sync(self) -> None:
         try:

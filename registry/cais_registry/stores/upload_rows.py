@@ -21,12 +21,19 @@ class UploadRow:
         algorithm: What its bytes are hashed with while they come.
         digest: What it is about to become; None while that is open.
         expires_at: Microseconds since 1970.
+        state: What its bytes' store needs to go on with it; empty for files.
     """
 
     id: str
     algorithm: str
     digest: Digest | None
     expires_at: int
+    state: str
+
+    @property
+    def final(self) -> str | None:
+        """Where its bytes are moved at the end; None while that is open."""
+        return None if self.digest is None else blob_key(self.digest, self.id)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -80,7 +87,8 @@ def find_upload(
     """An upload, if it belongs to this repository and user."""
     row = one(
         connection,
-        "SELECT id, repo, principal, algorithm, digest, expires_at FROM upload WHERE id = :id",
+        "SELECT id, repo, principal, algorithm, digest, expires_at, state"
+        " FROM upload WHERE id = :id",
         {"id": upload},
     )
     if row is None or row["repo"] != repo.value or row["principal"] != principal:
@@ -95,6 +103,7 @@ def _upload(row: Row) -> UploadRow:
         algorithm=row["algorithm"],
         digest=None if digest is None else Digest.parse(digest),
         expires_at=row["expires_at"],
+        state=row["state"],
     )
 
 
@@ -103,6 +112,15 @@ def prolong(connection: Connection, upload: str, ttl: int) -> bool:
     rows = connection.execute(
         "UPDATE upload SET expires_at = :expires WHERE id = :id RETURNING 1 AS done",
         {"id": upload, "expires": connection.now + ttl},
+    )
+    return bool(rows)
+
+
+def save_state(connection: Connection, upload: str, *, before: str, after: str) -> bool:
+    """Write down how far an upload is; False if another request was faster, or it is gone."""
+    rows = connection.execute(
+        "UPDATE upload SET state = :after WHERE id = :id AND state = :before RETURNING 1 AS done",
+        {"id": upload, "before": before, "after": after},
     )
     return bool(rows)
 
@@ -120,7 +138,7 @@ def drop_upload(connection: Connection, upload: str) -> UploadRow | None:
     """End an upload for good and bury its keys; None if it is gone."""
     row = one(
         connection,
-        "DELETE FROM upload WHERE id = :id RETURNING id, algorithm, digest, expires_at",
+        "DELETE FROM upload WHERE id = :id RETURNING id, algorithm, digest, expires_at, state",
         {"id": upload},
     )
     if row is None:
@@ -134,7 +152,7 @@ def drop_upload(connection: Connection, upload: str) -> UploadRow | None:
 def expired_uploads(connection: Connection, now: int, after: str, limit: int) -> list[UploadRow]:
     """Uploads that have expired, in the order of their names, those after a name."""
     rows = connection.execute(
-        "SELECT id, algorithm, digest, expires_at FROM upload"
+        "SELECT id, algorithm, digest, expires_at, state FROM upload"
         " WHERE expires_at <= :now AND id > :after ORDER BY id LIMIT :limit",
         {"now": now, "after": after, "limit": limit},
     )
