@@ -10,6 +10,7 @@ from cais_registry.model.digest import Digest
 from cais_registry.model.errors import BlobUnknown, Unsupported
 from cais_registry.model.names import RepoName
 from cais_registry.model.policy import Policy
+from cais_registry.services.cache import Cache
 from cais_registry.stores.blob_rows import (
     BlobRow,
     delete_member,
@@ -23,6 +24,7 @@ from cais_registry.stores.blobstore import BlobStore, OpenBytes
 from cais_registry.stores.connection import Connection
 from cais_registry.stores.database import Database
 from cais_registry.stores.gc_queue import Times
+from cais_registry.stores.leases import is_fresh
 from cais_registry.stores.repo_rows import find_repo
 
 
@@ -63,6 +65,7 @@ class Blobs:
         self._database = database
         self._store = store
         self._policy = policy
+        self._rows: Cache[BlobRow] = Cache(database)
 
     async def stat(self, repo: RepoName, digest: Digest, *, promise: bool) -> BlobInfo:
         """Tell whether a repository has a blob (distribution-spec end-2).
@@ -78,7 +81,7 @@ class Blobs:
         row = await self._find(repo, digest)
         if await self._store.size(row.key) != row.size:
             raise _unknown(repo, digest)
-        if promise and not row.fresh:
+        if promise and not self._is_fresh(row):
             renew = partial(promise_member, repo=repo, digest=digest)
             if not await self._database.write(renew):
                 raise _unknown(repo, digest)
@@ -158,11 +161,15 @@ class Blobs:
         )
 
     async def _find(self, repo: RepoName, digest: Digest) -> BlobRow:
-        lease = Times.of(0, self._policy()).lease
-        row = await self._database.read(partial(find_member, repo=repo, digest=digest, lease=lease))
+        find = partial(find_member, repo=repo, digest=digest)
+        row = await self._rows.read((repo, digest), find)
         if row is None:
             raise _unknown(repo, digest)
         return row
+
+    def _is_fresh(self, row: BlobRow) -> bool:
+        times = Times.of(self._database.now(), self._policy())
+        return is_fresh(row.promised_at, now=times.now, lease=times.lease)
 
 
 def _unknown(repo: RepoName, digest: Digest) -> BlobUnknown:

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 from cais_registry.model.digest import Digest
 from cais_registry.model.errors import (
@@ -22,12 +22,14 @@ from cais_registry.model.limits import Limits
 from cais_registry.model.manifest import Manifest, parse
 from cais_registry.model.names import RepoName, Tag
 from cais_registry.model.policy import Policy
+from cais_registry.services.cache import Cache
 from cais_registry.services.failpoints import Failpoint, no_failpoint
 from cais_registry.services.mirror import Mirror
 from cais_registry.stores.connection import Connection
 from cais_registry.stores.database import Database
 from cais_registry.stores.gc_queue import Times
 from cais_registry.stores.layout import manifest_key
+from cais_registry.stores.leases import is_fresh
 from cais_registry.stores.manifest_rows import (
     ManifestRow,
     NewManifest,
@@ -57,6 +59,9 @@ class StoredManifest:
     digest: Digest
     media_type: str
     content: bytes
+
+
+_Whole: TypeAlias = tuple[ManifestRow, StoredManifest]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +110,8 @@ class Manifests:
         self._policy = policy
         self._limits = limits
         self._failpoint = failpoint
+        self._rows: Cache[ManifestRow] = Cache(database)
+        self._contents: Cache[_Whole] = Cache(database, weigh=lambda whole: len(whole[1].content))
 
     async def put(
         self,
@@ -189,15 +196,13 @@ class Manifests:
         Raises:
             ManifestUnknown: If the repository does not have it.
         """
-        found = await self._database.read(
-            partial(read_manifest, repo=repo, reference=reference, lease=self._lease())
-        )
+        found = await self._contents.read((repo, reference), partial(_read, repo, reference))
         if found is None:
             raise _unknown(repo, reference)
-        row, content = found
+        row, stored = found
         if promise:
             await self._promise(repo, row)
-        return StoredManifest(digest=row.digest, media_type=row.media_type, content=content)
+        return stored
 
     async def stat(
         self, repo: RepoName, reference: Tag | Digest, *, promise: bool = False
@@ -207,9 +212,8 @@ class Manifests:
         Raises:
             ManifestUnknown: If the repository does not have it.
         """
-        row = await self._database.read(
-            partial(find_manifest, repo=repo, reference=reference, lease=self._lease())
-        )
+        find = partial(find_manifest, repo=repo, reference=reference)
+        row = await self._rows.read((repo, reference), find)
         if row is None:
             raise _unknown(repo, reference)
         if promise:
@@ -217,14 +221,12 @@ class Manifests:
         return ManifestInfo(digest=row.digest, media_type=row.media_type, size=row.size)
 
     async def _promise(self, repo: RepoName, row: ManifestRow) -> None:
-        if row.fresh:
+        times = Times.of(self._database.now(), self._policy())
+        if is_fresh(row.promised_at, now=times.now, lease=times.lease):
             return
         renew = partial(promise_manifest, repo=repo, digest=row.digest)
         if not await self._database.write(renew):
             raise _unknown(repo, row.digest)
-
-    def _lease(self) -> int:
-        return Times.of(0, self._policy()).lease
 
     async def delete(self, repo: RepoName, reference: Tag | Digest) -> None:
         """Delete a tag (only the tag), or by digest a manifest with all its tags (end-9).
@@ -236,6 +238,15 @@ class Manifests:
             Unsupported: By digest, while an index of the repository refers to the manifest.
         """
         await self._database.write(partial(_delete, repo, reference))
+
+
+def _read(repo: RepoName, reference: Tag | Digest, connection: Connection) -> _Whole | None:
+    found = read_manifest(connection, repo, reference)
+    if found is None:
+        return None
+    row, content = found
+    stored = StoredManifest(digest=row.digest, media_type=row.media_type, content=content)
+    return row, stored
 
 
 def _delete(repo: RepoName, reference: Tag | Digest, connection: Connection) -> None:

@@ -11,7 +11,7 @@ from cais_registry.model.digest import Digest
 from cais_registry.model.names import RepoName
 from cais_registry.stores.connection import Connection, one
 from cais_registry.stores.gc_queue import Due, Entry, Kind, enqueue
-from cais_registry.stores.leases import AFTER_USE
+from cais_registry.stores.leases import AFTER_USE, promised_at
 from cais_registry.stores.repo_rows import ensure_repo
 from cais_registry.stores.tombstone_rows import bury
 
@@ -23,12 +23,12 @@ class BlobRow:
     Attributes:
         size: In bytes.
         key: Storage key of the bytes.
-        fresh: Whether a promise given now would add nothing to the one that stands.
+        promised_at: Time of the promise that stands, 0 when it was used (`leases.is_fresh`).
     """
 
     size: int
     key: str
-    fresh: bool = False
+    promised_at: int = 0
 
 
 class Committed(StrEnum):
@@ -76,17 +76,8 @@ def find_blob(connection: Connection, digest: Digest) -> BlobRow | None:
     return None if row is None else BlobRow(size=row["size"], key=row["storage_key"])
 
 
-def find_member(
-    connection: Connection, repo: RepoName, digest: Digest, *, lease: int = 0
-) -> BlobRow | None:
-    """A blob that a repository has.
-
-    Args:
-        connection: The transaction.
-        repo: The repository.
-        digest: The blob.
-        lease: `push_lease` in microseconds, to tell whether a promise would be fresh.
-    """
+def find_member(connection: Connection, repo: RepoName, digest: Digest) -> BlobRow | None:
+    """A blob that a repository has."""
     row = one(
         connection,
         "SELECT b.size, b.storage_key, m.touched_at, m.bound_at"
@@ -96,8 +87,8 @@ def find_member(
     )
     if row is None:
         return None
-    fresh = row["touched_at"] > max(row["bound_at"], connection.now - lease // 2)
-    return BlobRow(size=row["size"], key=row["storage_key"], fresh=fresh)
+    promised = promised_at(row["touched_at"], row["bound_at"])
+    return BlobRow(size=row["size"], key=row["storage_key"], promised_at=promised)
 
 
 def promise_member(connection: Connection, repo: RepoName, digest: Digest) -> bool:

@@ -34,6 +34,7 @@ class Database:
         self._path = path
         self._clock = clock
         self._reader = connect(path)
+        self._version = self._reader.raw.cursor()
         self._writer = Writer(connect(path), clock)
         self._waiting = asyncio.Semaphore(MAX_WAITING)
         self._slow: tuple[ThreadPoolExecutor, SqliteConnection] | None = None
@@ -56,6 +57,18 @@ class Database:
     def now(self) -> int:
         """The time, in microseconds since 1970; not before any write that is done."""
         return max(self._clock(), self._writer.last)
+
+    async def version(self) -> int | None:
+        """A number that is another one after every commit, of whichever process.
+
+        What was read after this was asked is as new as the number, and stays true while it is the
+        same: caches rest on it (docs/adr/0009). SQLite has it (`PRAGMA data_version` changes for a
+        connection whenever another one commits, and ours that reads never writes); elsewhere it is
+        a row that each writing transaction raises, or None where asking costs as much as reading,
+        and then nothing is remembered.
+        """
+        version: int = self._version.execute("PRAGMA data_version").fetchone()[0]
+        return version
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run a short function over one snapshot (point queries, pages: microseconds)."""

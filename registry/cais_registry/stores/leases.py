@@ -10,3 +10,19 @@ AFTER_USE: Final = "CASE WHEN bound_at >= :now THEN bound_at + 1 ELSE :now END"
 
 USE: Final = "CASE WHEN touched_at > :now THEN touched_at ELSE :now END"
 """Time of the use of a promise: not before the promise."""
+
+
+def promised_at(touched_at: int, bound_at: int) -> int:
+    """Time of the promise that stands; 0 when a manifest has used it."""
+    return touched_at if touched_at > bound_at else 0
+
+
+def is_fresh(promised: int, *, now: int, lease: int) -> bool:
+    """Whether a promise given now would add nothing to the one that stands.
+
+    Args:
+        promised: See `promised_at`.
+        now: Microseconds since 1970.
+        lease: `push_lease` in microseconds.
+    """
+    return promised > max(now - lease // 2, 0)

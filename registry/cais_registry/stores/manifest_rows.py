@@ -10,7 +10,7 @@ from cais_registry.model.digest import Digest
 from cais_registry.model.names import RepoName, Tag
 from cais_registry.stores.connection import Connection, Row, one
 from cais_registry.stores.gc_queue import Due, Entry, Kind, enqueue, remove
-from cais_registry.stores.leases import AFTER_USE, USE
+from cais_registry.stores.leases import AFTER_USE, USE, promised_at
 from cais_registry.stores.repo_rows import ensure_repo, find_repo
 from cais_registry.stores.tag_rows import delete_tags_of, point_tag
 
@@ -54,13 +54,13 @@ class ManifestRow:
         digest: Its content address.
         media_type: What it was pushed as.
         size: In bytes.
-        fresh: Whether a promise given now would add nothing to the one that stands.
+        promised_at: Time of the promise that stands, 0 when it was used (`leases.is_fresh`).
     """
 
     digest: Digest
     media_type: str
     size: int
-    fresh: bool
+    promised_at: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,29 +221,29 @@ def _find(
     return one(connection, sql, {"repo": repo.value, "reference": str(reference)})
 
 
-def _row(row: Row, connection: Connection, lease: int) -> ManifestRow:
+def _row(row: Row) -> ManifestRow:
     return ManifestRow(
         digest=Digest.parse(row["digest"]),
         media_type=row["media_type"],
         size=row["size"],
-        fresh=row["touched_at"] > max(row["bound_at"], connection.now - lease // 2),
+        promised_at=promised_at(row["touched_at"], row["bound_at"]),
     )
 
 
 def find_manifest(
-    connection: Connection, repo: RepoName, reference: Tag | Digest, *, lease: int = 0
+    connection: Connection, repo: RepoName, reference: Tag | Digest
 ) -> ManifestRow | None:
     """A manifest that a repository has, by tag or digest."""
     row = _find(connection, repo, reference, content=False)
-    return None if row is None else _row(row, connection, lease)
+    return None if row is None else _row(row)
 
 
 def read_manifest(
-    connection: Connection, repo: RepoName, reference: Tag | Digest, *, lease: int = 0
+    connection: Connection, repo: RepoName, reference: Tag | Digest
 ) -> tuple[ManifestRow, bytes] | None:
     """A manifest that a repository has, and its bytes."""
     row = _find(connection, repo, reference, content=True)
-    return None if row is None else (_row(row, connection, lease), bytes(row["content"]))
+    return None if row is None else (_row(row), bytes(row["content"]))
 
 
 def promise_manifest(connection: Connection, repo: RepoName, digest: Digest) -> bool:
