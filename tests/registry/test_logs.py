@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import re
 
 import pytest
 
+from cais_registry.app.lines import Lines
 from cais_registry.app.logs import JsonFormatter, TextFormatter, configuration
 from cais_registry.http import accesslog
 from cais_registry.http.requests import read
@@ -61,36 +64,78 @@ def _done(kind: str, status: int) -> Done:
     return Done(kind=kind, method="GET", status=status, seconds=0.0123, received=0, sent=5)
 
 
-def test_a_request_is_logged_with_who_and_what_but_no_secret(
+def json_lines() -> tuple[Lines, list[dict[str, object]]]:
+    """What gathers lines, and what it has written so far."""
+    written: list[dict[str, object]] = []
+    return Lines(lambda text: written.extend(map(json.loads, text.splitlines()))), written
+
+
+SCOPE = {
+    "method": "GET",
+    "path": "/v2/a/manifests/v1",
+    "query_string": b"ns=docker.io&token=secret",
+    "headers": [(b"authorization", b"Basic secret"), (b"user-agent", b"containerd/2")],
+    "client": ("10.0.0.1", 1),
+}
+
+
+async def test_a_request_is_logged_with_who_and_what_but_no_secret(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    scope = {
-        "method": "GET",
-        "path": "/v2/a/manifests/v1",
-        "query_string": b"ns=docker.io&token=secret",
-        "headers": [(b"authorization", b"Basic secret"), (b"user-agent", b"containerd/2")],
-        "client": ("10.0.0.1", 1),
-    }
     caplog.set_level(logging.INFO, logger="cais.access")
-    accesslog.write(read(scope, _nothing), _done("manifest", 200), user="ci")
+    request, done = read(SCOPE, _nothing), _done("manifest", 200)
+    lines, written = json_lines()
+    accesslog.write(request, done, user="ci", sink=lines.add)
+    lines.flush()
+    accesslog.write(request, done, user="ci", sink=accesslog.to_logging)
     (line,) = caplog.records
-    fields = json.loads(JsonFormatter().format(line))
-    assert fields["ns"] == "docker.io"
-    assert fields["user"] == "ci"
-    assert fields["user_agent"] == "containerd/2"
-    assert fields["client"] == "10.0.0.1"
-    assert (fields["status"], fields["bytes"], fields["duration_ms"]) == (200, 5, 12.3)
-    assert "secret" not in json.dumps(fields)
+    by_logging = json.loads(JsonFormatter().format(line))
+    assert [*by_logging] == [*written[0]]  # both ways write the same fields
+    for fields in (by_logging, written[0]):
+        assert fields["ns"] == "docker.io"
+        assert fields["user"] == "ci"
+        assert fields["user_agent"] == "containerd/2"
+        assert fields["client"] == "10.0.0.1"
+        assert (fields["status"], fields["bytes"], fields["duration_ms"]) == (200, 5, 12.3)
+        assert (fields["level"], fields["logger"]) == ("info", "cais.access")
+        assert fields["message"] == "GET /v2/a/manifests/v1 200"
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", str(fields["time"]))
+        assert "secret" not in json.dumps(fields)
 
 
-@pytest.mark.parametrize(("status", "lines"), [(200, 0), (503, 1)])
+async def test_lines_are_written_soon_without_being_asked_for() -> None:
+    written = asyncio.Event()
+    lines = Lines(lambda _: written.set())
+    lines.add("one", {})
+    await asyncio.wait_for(written.wait(), 30)
+
+
+async def test_many_lines_do_not_wait() -> None:
+    lines, written = json_lines()
+    for number in range(1000):
+        lines.add("one", {"number": number})
+    lines.flush()
+    assert [line["number"] for line in written] == list(range(1000))
+
+
+async def test_a_log_that_nobody_reads_stops_nothing() -> None:
+    def refuse(_: bytes) -> None:
+        raise BrokenPipeError
+
+    lines = Lines(refuse)
+    lines.add("one", {})
+    lines.flush()
+
+
+@pytest.mark.parametrize(("status", "count"), [(200, 0), (503, 1)])
 def test_only_probes_that_fail_are_logged(
-    caplog: pytest.LogCaptureFixture, status: int, lines: int
+    caplog: pytest.LogCaptureFixture, status: int, count: int
 ) -> None:
     scope = {"method": "GET", "path": "/readyz", "query_string": b"", "headers": []}
     caplog.set_level(logging.INFO, logger="cais.access")
-    accesslog.write(read(scope, _nothing), _done("probe", status), user=None)
-    assert len(caplog.records) == lines
+    request, done = read(scope, _nothing), _done("probe", status)
+    accesslog.write(request, done, user=None, sink=accesslog.to_logging)
+    assert len(caplog.records) == count
 
 
 def test_requests_are_counted_by_kind() -> None:

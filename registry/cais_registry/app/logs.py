@@ -45,10 +45,20 @@ class TextFormatter(logging.Formatter):
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
+def is_text(kind: Literal["auto", "json", "text"]) -> bool:
+    """Whether lines are for a person, rather than for a machine."""
+    return kind == "text" or (kind == "auto" and sys.stdout.isatty())
+
+
+def write_out(content: bytes) -> None:
+    """Write to standard output, as `configuration` has the log do it."""
+    sys.stdout.buffer.write(content)
+    sys.stdout.buffer.flush()
+
+
 def configuration(kind: Literal["auto", "json", "text"]) -> dict[str, Any]:
     """Settings for `logging.config.dictConfig`; everything goes to standard output."""
-    is_text = kind == "text" or (kind == "auto" and sys.stdout.isatty())
-    formatter = TextFormatter if is_text else JsonFormatter
+    formatter = TextFormatter if is_text(kind) else JsonFormatter
     return {
         "version": 1,
         "disable_existing_loggers": False,

@@ -13,8 +13,11 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, Final
 
+from cais_registry.app import logs
 from cais_registry.app.files import Files, Loaded
+from cais_registry.app.lines import Lines
 from cais_registry.app.listening import stop_accepting
+from cais_registry.http import accesslog
 from cais_registry.http.application import Application
 from cais_registry.http.credentials import Verifier
 from cais_registry.http.deps import Deps, LoadedFiles
@@ -64,6 +67,7 @@ class Worker:
             verifier=None if auth is None else self._verifier,
             realm=None if auth is None else auth.realm,
         )
+        self._lines = Lines(logs.write_out)
         self._application: Application | None = None
         self._door: Door | None = None
         self._certificate = files.certificate_hash()
@@ -100,6 +104,7 @@ class Worker:
             with suppress(asyncio.CancelledError):
                 await task
         await core.close()
+        self._lines.flush()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _open(self) -> Core:
@@ -112,11 +117,13 @@ class Worker:
         )
         data = self._files.loaded.settings.data
         core = await open_core(data, policy=self._policy, limits=limits)
+        is_text = logs.is_text(self._files.loaded.settings.log_format)
         self._application = Application(
             Deps(
                 core=core,
                 gate=self._gate,
                 stats=Stats(),
+                access_log=accesslog.to_logging if is_text else self._lines.add,
                 loaded=self._loaded,
                 manifest_bytes=limits.manifest_bytes,
                 tags_per_push=limits.tags_per_push,

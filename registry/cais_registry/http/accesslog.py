@@ -4,29 +4,41 @@
 from __future__ import annotations
 
 import logging
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
 
 from cais_registry.http.requests import Request
 from cais_registry.http.stats import Done
 
+LOGGER: Final = "cais.access"
+Sink: TypeAlias = Callable[[str, Mapping[str, object]], None]
+"""Takes a sentence for people, and the fields of a line."""
+
 _MOST_TEXT: Final = 256
-_logger = logging.getLogger("cais.access")
+_ERRORS: Final = 400
+_logger = logging.getLogger(LOGGER)
 
 
-def write(request: Request, done: Done, *, user: str | None) -> None:
-    """Log a finished request; probes that went well are for debugging only.
+def to_logging(message: str, fields: Mapping[str, object]) -> None:
+    """The sink that hands each line to the standard library's logging."""
+    _logger.info("%s", message, extra=fields)
+
+
+def write(request: Request, done: Done, *, user: str | None, sink: Sink) -> None:
+    """Log a finished request; probes that went well are not worth a line.
 
     Args:
         request: The request.
         done: How it went.
         user: The verified name, None for someone anonymous.
+        sink: Where the line goes.
     """
-    level = logging.DEBUG if done.kind == "probe" and done.status < 400 else logging.INFO  # noqa: PLR2004 - the errors begin there
-    if not _logger.isEnabledFor(level):
+    if done.kind == "probe" and done.status < _ERRORS:
         return
+    method, path = request.method[:20], request.path[:_MOST_TEXT]
     fields: dict[str, object] = {
-        "method": request.method[:20],
-        "path": request.path[:_MOST_TEXT],
+        "method": method,
+        "path": path,
         "status": done.status,
         "bytes": done.sent,
         "received": done.received,
@@ -34,9 +46,10 @@ def write(request: Request, done: Done, *, user: str | None) -> None:
         "client": request.client,
         "user_agent": request.headers.get("user-agent", "")[:_MOST_TEXT],
     }
-    namespace = request.parameter("ns")  # a mirror is told so for which registry it is asked
-    if namespace is not None:
-        fields["ns"] = namespace[:_MOST_TEXT]
+    if request.query:
+        namespace = request.parameter("ns")  # a mirror is told so for which registry it is asked
+        if namespace is not None:
+            fields["ns"] = namespace[:_MOST_TEXT]
     if user is not None:
         fields["user"] = user
-    _logger.log(level, "%s %s %d", request.method, fields["path"], done.status, extra=fields)
+    sink(f"{method} {path} {done.status}", fields)

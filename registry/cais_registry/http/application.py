@@ -24,17 +24,18 @@ from cais_registry.http.deps import Deps
 from cais_registry.http.errors import BadRequest
 from cais_registry.http.gate import Caller, authorise
 from cais_registry.http.requests import MOST_PARAMETERS, Receive, Request, Scope, Send
-from cais_registry.http.responses import Headers, Response, to_json
+from cais_registry.http.responses import Response, to_json
 from cais_registry.http.sending import send_response
 from cais_registry.http.stats import Done
 from cais_registry.model.errors import RegistryError, Unauthorized
 
 # a manifest's media type is its pusher's choice: no browser may run what comes with it
-_COMMON: Final[Headers] = (
-    ("X-Content-Type-Options", "nosniff"),
-    ("Content-Security-Policy", "default-src 'none'; sandbox"),
+_COMMON: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; sandbox"),
 )
-_V2: Final[Headers] = (*_COMMON, ("Docker-Distribution-Api-Version", "registry/2.0"))
+_V2: Final = (*_COMMON, (b"docker-distribution-api-version", b"registry/2.0"))
+_CLOSE: Final = (b"connection", b"close")
 _KINDS: Final[dict[type[router.Path], str]] = {
     router.Probe: "probe",
     router.Ping: "ping",
@@ -79,9 +80,12 @@ class Application:
         stats.in_flight += 1
         status = 500
         try:
-            response = await self._finalise(request, await self._respond(request, exchange))
+            response = await self._respond(request, exchange)
             status = response.status
-            sent = await send_response(scope, receive, send, response)
+            common = _V2 if request.path.startswith("/v2") else _COMMON
+            if await self._is_last(request):
+                common = (*common, _CLOSE)
+            sent = await send_response(scope, receive, send, response, common)
             if not request.body.is_finished:
                 await request.body.linger()
         finally:
@@ -95,7 +99,7 @@ class Application:
                 sent=sent,
             )
             stats.count(done)
-            accesslog.write(request, done, user=exchange.user)
+            accesslog.write(request, done, user=exchange.user, sink=self._deps.access_log)
 
     async def _respond(self, request: Request, exchange: _Exchange) -> Response:
         try:
@@ -142,13 +146,12 @@ class Application:
             case _:
                 return to_json({})
 
-    async def _finalise(self, request: Request, response: Response) -> Response:
-        """Add the headers of every answer; end the connection if its body was not read."""
-        response = response.with_headers(*(_V2 if request.path.startswith("/v2") else _COMMON))
-        body, declared = request.body, request.headers.get("content-length", "")
-        is_small = declared.isdigit() and int(declared) <= _SMALL_BODY
-        if not body.is_finished and is_small and "expect" not in request.headers:
-            await body.linger()
-        if not body.is_finished or self.is_retiring:
-            response = response.with_headers(("Connection", "close"))
-        return response
+    async def _is_last(self, request: Request) -> bool:
+        """Whether the connection ends with this answer: also where a body was not read."""
+        body = request.body
+        if not body.is_finished:
+            declared = request.headers.get("content-length", "")
+            is_small = declared.isdigit() and int(declared) <= _SMALL_BODY
+            if is_small and "expect" not in request.headers:
+                await body.linger()
+        return self.is_retiring or not body.is_finished

@@ -26,7 +26,7 @@ async def handle(deps: Deps, request: Request, caller: Caller, path: BlobPath) -
             promise = caller.may(Action.PUSH, path.repo)
             info = await deps.core.blobs.stat(path.repo, path.digest, promise=promise)
             headers = (*_headers(path.digest), ("Content-Length", str(info.size)))
-            return Response(headers=headers)
+            return Response(headers=headers, adds_length=False)
         case "GET":
             return await _get(deps, request, path)
         case _:

@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from cais_registry.http.accesslog import Sink
 from cais_registry.http.gate import Gate
 from cais_registry.http.stats import Stats
 from cais_registry.services.core import Core
@@ -30,6 +31,7 @@ class Deps:
         core: The services.
         gate: Users and rules.
         stats: Counts for `/metrics`.
+        access_log: Takes a line for each request.
         loaded: Tells which files are loaded at this moment.
         manifest_bytes: Largest manifest that is read.
         tags_per_push: Most `tag` parameters in one push.
@@ -38,6 +40,7 @@ class Deps:
     core: Core
     gate: Gate
     stats: Stats
+    access_log: Sink
     loaded: Callable[[], LoadedFiles]
     manifest_bytes: int
     tags_per_push: int

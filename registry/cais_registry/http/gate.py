@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from cais_registry.http import router
 from cais_registry.http.credentials import Verifier
@@ -31,8 +31,7 @@ _NEEDED: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True, kw_only=True):  # made for every request
     """Who sent a request.
 
     Attributes:
@@ -125,7 +124,7 @@ def _basic(header: str) -> tuple[str, str]:
     if scheme.lower() != "basic" or len(header) > _MOST_HEADER:
         raise Unauthorized("only Basic authentication is taken here: user name and password")
     try:
-        decoded = base64.b64decode(encoded.strip(), validate=True).decode()
+        decoded = binascii.a2b_base64(encoded.strip(), strict_mode=True).decode()
     except (binascii.Error, UnicodeDecodeError, ValueError) as error:
         raise Unauthorized("the Authorization header is not Basic credentials") from error
     user, _, password = decoded.partition(":")

@@ -42,7 +42,8 @@ async def _get(deps: Deps, request: Request, caller: Caller, path: ManifestPath)
     headers = _headers(kind, digest, is_fixed=isinstance(path.reference, Digest))
     if ranges.is_unchanged(request.headers, f'"{digest}"'):
         return Response(status=304, headers=headers)
-    return Response(headers=(*headers, ("Content-Length", str(size))), body=content)
+    length = ("Content-Length", str(size))
+    return Response(headers=(*headers, length), body=content, adds_length=False)
 
 
 async def _put(deps: Deps, request: Request, path: ManifestPath) -> Response:

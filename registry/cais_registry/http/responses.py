@@ -2,16 +2,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
+
+import msgspec
 
 from cais_registry.stores.blobstore import OpenBytes
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileBody:
+class FileBody(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of an open file.
 
     Attributes:
@@ -25,8 +25,7 @@ class FileBody:
     length: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamBody:
+class StreamBody(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of a store without files.
 
     Attributes:
@@ -40,19 +39,20 @@ class StreamBody:
     length: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
+class Response(msgspec.Struct, frozen=True, kw_only=True):  # made for every request: the cheapest
     """An answer.
 
     Attributes:
         status: HTTP status code.
-        headers: Without `Content-Length`, which is added unless it is there.
+        headers: Without `Content-Length`, unless `adds_length` is False.
         body: What is sent; a HEAD request gets the headers only.
+        adds_length: Whether the length of the body goes out as `Content-Length`.
     """
 
     status: int = 200
     headers: Headers = ()
-    body: bytes | FileBody | StreamBody = field(default=b"", repr=False)
+    body: bytes | FileBody | StreamBody = b""
+    adds_length: bool = True
 
     @property
     def length(self) -> int:
@@ -61,7 +61,12 @@ class Response:
 
     def with_headers(self, *headers: tuple[str, str]) -> Response:
         """The same with more headers."""
-        return replace(self, headers=(*self.headers, *headers))
+        return Response(
+            status=self.status,
+            headers=(*self.headers, *headers),
+            body=self.body,
+            adds_length=self.adds_length,
+        )
 
 
 def to_json(content: Any, *, status: int = 200, headers: Headers = ()) -> Response:  # noqa: ANN401 - any JSON

@@ -8,6 +8,7 @@ counts, and it is looked for before anything is percent-decoded.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, TypeAlias
 from urllib.parse import unquote
 
@@ -16,6 +17,7 @@ from cais_registry.model.digest import Digest, UploadId
 from cais_registry.model.names import RepoName, Tag
 
 PROBES: Final = ("healthz", "readyz", "metrics")
+_LONGEST_REMEMBERED: Final = 512
 _KEYWORDS: Final = ("/blobs/", "/manifests/", "/tags/list", "/referrers/")
 
 
@@ -131,11 +133,17 @@ def parse(method: str, path: str) -> Path:
         NameInvalid: If the repository's name is not one.
         DigestInvalid, TagInvalid, BlobUploadUnknown: For the last part of the path.
     """
-    parsed = _parse(path)
+    parsed = _parse_again(path) if len(path) <= _LONGEST_REMEMBERED else _parse(path)
     allowed = METHODS[type(parsed)]
     if method not in allowed:
         raise MethodNotAllowed(method, allowed)
     return parsed
+
+
+@lru_cache(maxsize=1024)
+def _parse_again(path: str) -> Path:
+    """The same few paths come again and again."""
+    return _parse(path)
 
 
 def _parse(path: str) -> Path:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from cais_registry.http.requests import Receive, Scope, Send
 from cais_registry.http.responses import FileBody, Response, StreamBody
@@ -19,7 +19,12 @@ _PIECE: Final = 128 * 1024  # of which the HTTP server queues about seven for a 
 _WITHOUT_LENGTH: Final = (204, 304)  # RFC 9110, 8.6
 
 
-async def send_response(scope: Scope, receive: Receive, send: Send, response: Response) -> int:
+Encoded: TypeAlias = tuple[tuple[bytes, bytes], ...]
+
+
+async def send_response(
+    scope: Scope, receive: Receive, send: Send, response: Response, common: Encoded = ()
+) -> int:
     """Send an answer; an open file in it is closed in any case.
 
     Args:
@@ -27,13 +32,14 @@ async def send_response(scope: Scope, receive: Receive, send: Send, response: Re
         receive: Tells when the client goes away.
         send: Takes the messages.
         response: The answer.
+        common: More headers, as they go out.
 
     Returns:
         Bytes of the body that were handed over.
     """
     body = response.body
     try:
-        await send(_start(response))
+        await send(_start(response, common))
         if isinstance(body, bytes) or scope["method"] == "HEAD" or not body.length:
             content = body if isinstance(body, bytes) and scope["method"] != "HEAD" else b""
             await send({"type": "http.response.body", "body": content})
@@ -48,14 +54,14 @@ async def send_response(scope: Scope, receive: Receive, send: Send, response: Re
             body.content.close()
 
 
-def _start(response: Response) -> dict[str, Any]:
+def _start(response: Response, common: Encoded) -> dict[str, Any]:
     headers = [
         (name.lower().encode("latin-1"), value.encode("latin-1"))
         for name, value in response.headers
     ]
-    has_length = any(name == b"content-length" for name, _ in headers)
-    if not has_length and response.status not in _WITHOUT_LENGTH:
-        headers.append((b"content-length", str(response.length).encode()))
+    if response.adds_length and response.status not in _WITHOUT_LENGTH:
+        headers.append((b"content-length", b"%d" % response.length))
+    headers += common
     return {"type": "http.response.start", "status": response.status, "headers": headers}
 
 

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
 from cais_registry.config.document import Access
 from cais_registry.model.names import RepoName
 
+_MOST_DECIDED: Final = 4096
 ANYONE_LOGGED_IN: Final = "*"
 
 
@@ -45,11 +46,15 @@ class Permissions:
         is_open: True when there are no users at all: everyone may do everything.
         anonymous: What may be done in any repository without logging in.
         rules: The rest.
+        decided: What `allows` has answered: the rules of one object never change.
     """
 
     is_open: bool
     anonymous: frozenset[Action] = frozenset()
     rules: tuple[_Rule, ...] = ()
+    decided: dict[tuple[str, Action, RepoName | None], bool] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def allows(self, user: str | None, action: Action, repo: RepoName | None = None) -> bool:
         """Tell whether a user may do something.
@@ -63,6 +68,15 @@ class Permissions:
             return True
         if user is None:
             return False
+        question = (user, action, repo)
+        answer = self.decided.get(question)
+        if answer is None:
+            if len(self.decided) >= _MOST_DECIDED:
+                self.decided.clear()
+            answer = self.decided[question] = self._decide(user, action, repo)
+        return answer
+
+    def _decide(self, user: str, action: Action, repo: RepoName | None) -> bool:
         return any(
             action in rule.actions and rule.names(user) and _covers(rule, repo)
             for rule in self.rules

@@ -34,7 +34,7 @@ class Cache(Generic[T]):
         """
         self._database = database
         self._weigh = weigh
-        self._version: int | None = None
+        self._version: Hashable | None = None
         self._entries: dict[Hashable, T] = {}
         self._bytes = 0
 

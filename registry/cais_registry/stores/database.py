@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
@@ -58,17 +58,16 @@ class Database:
         """The time, in microseconds since 1970; not before any write that is done."""
         return max(self._clock(), self._writer.last)
 
-    async def version(self) -> int | None:
-        """A number that is another one after every commit, of whichever process.
+    async def version(self) -> Hashable | None:
+        """A value that is another one after every commit, of whichever process.
 
-        What was read after this was asked is as new as the number, and stays true while it is the
-        same: caches rest on it (docs/adr/0009). SQLite has it (`PRAGMA data_version` changes for a
-        connection whenever another one commits, and ours that reads never writes); elsewhere it is
-        a row that each writing transaction raises, or None where asking costs as much as reading,
-        and then nothing is remembered.
+        What was read after this was asked is true for as long as it stays the same: caches rest on
+        it (docs/adr/0009). Where there is no cheaper way, it is a row that each writing transaction
+        raises; None where asking costs as much as reading: then nothing is remembered.
         """
-        version: int = self._version.execute("PRAGMA data_version").fetchone()[0]
-        return version
+        # differs for a connection once another one has committed; the one that reads never does
+        found: int = self._version.execute("PRAGMA data_version").fetchone()[0]
+        return found
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run a short function over one snapshot (point queries, pages: microseconds)."""
