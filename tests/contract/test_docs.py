@@ -4,6 +4,7 @@
 import argparse
 import json
 import re
+import shlex
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -149,3 +150,10 @@ PRIVATE = re.compile(
 @pytest.mark.parametrize("path", DOCUMENTS, ids=named)
 def test_documents_name_no_machine_and_no_package_host(path: Path) -> None:
     assert not PRIVATE.findall(path.read_text())
+
+
+def test_every_command_line_of_the_documents_is_understood() -> None:
+    commands = re.compile(r"^ *(cais-registry [a-z]+ [^\[\n|]*)$", re.MULTILINE)
+    for _, text in blocks("shell"):
+        for line in commands.findall(text):
+            server_parser().parse_args(shlex.split(line, comments=True)[1:])

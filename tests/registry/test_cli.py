@@ -12,7 +12,9 @@ from cais_registry.cli import client, gc, usage
 from cais_registry.config.errors import ConfigError
 
 
-@pytest.mark.parametrize("command", [[], ["serve"], ["gc"], ["usage"], ["fsck"], ["passwd"]])
+@pytest.mark.parametrize(
+    "command", [[], ["serve"], ["gc"], ["usage"], ["fsck"], ["import"], ["passwd"]]
+)
 def test_help_teaches(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main([*command, "--help"])

@@ -5,6 +5,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module, metadata
+from typing import Final
 
 from cais_registry.cli.errors import CommandError
 from cais_registry.config.errors import ConfigError
@@ -61,11 +62,25 @@ bytes of blobs to damaged/ in the data folder: then the blob is unknown, and the
 heals every image that uses it.
 """
 
+_IMPORT = """\
+Take over the folder of a CNCF Distribution registry (registry:2, registry:3, docker-registry):
+every repository with its manifests, tags and blobs. The folder is only read. Each digest is
+verified. Blobs are hard links where both folders are on one file system, copies elsewhere.
+What is here already is kept, so an import that was cut off goes on when it is started again.
+
+  cais-registry import --from /var/lib/registry --data cais-data
+
+Exit code 0: everything was taken over; 1: not all, the report says what; 2: nothing was done.
+"""
+
 _ACCOUNT = """\
 Make an account, or change its password, in a file for `serve --htpasswd FILE`.
 Asks twice; reads one line when standard input is not a terminal. A running server sees it in a
 second.
 """
+
+
+_MODULES: Final = {"import": "importing"}  # a word that Python keeps for itself
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -75,7 +90,8 @@ def main(arguments: Sequence[str]) -> int:
     if options.command is None:
         parser.print_help()
         return 2
-    command = import_module(f"cais_registry.cli.{options.command}")
+    module = _MODULES.get(options.command, options.command)
+    command = import_module(f"cais_registry.cli.{module}")
     try:
         code: int = command.run(options)
     except ConfigError as error:
@@ -113,6 +129,14 @@ def _parser() -> argparse.ArgumentParser:
     _add_client(fsck, is_required=False)
     fsck.add_argument("--repair", action="store_true", help="change what is safe to change")
     fsck.add_argument("--digests", action="store_true", help="also read and hash every blob")
+    taken = _add(commands, "import", "take over the folder of another registry", _IMPORT)
+    taken.add_argument(
+        "--from", metavar="DIR", dest="source", required=True, help="its root folder"
+    )
+    taken.add_argument(
+        "--data", metavar="D", required=True, help="folder of the data of a stopped server"
+    )
+    taken.add_argument("-o", "--output", choices=("text", "json"), default="text")
     passwd = _add(commands, "passwd", "make an account or change its password", _ACCOUNT)
     passwd.add_argument("file", metavar="FILE", help="made when missing")
     passwd.add_argument("user", metavar="USER")

@@ -18,6 +18,7 @@ from cais_registry.services.publisher import Publisher, UploadRef, upload_unknow
 from cais_registry.services.sessions import Sessions
 from cais_registry.stores.blobstore import BlobStore, UploadBytes
 from cais_registry.stores.database import Database
+from cais_registry.stores.layout import upload_key
 from cais_registry.stores.upload_rows import NewUpload, UploadRow, insert_upload, prolong
 
 __all__ = ["Chunk", "UploadRef", "UploadStatus", "Uploads"]
@@ -161,6 +162,40 @@ class Uploads:
             raise
         finally:
             self._sessions.forget(ref)
+
+    async def adopt(
+        self, repo: RepoName, principal: str | None, digest: Digest, place: Callable[[str], None]
+    ) -> bool:
+        """Make bytes that are on the disk already a blob; a failure leaves nothing behind.
+
+        Args:
+            repo: Where the blob will be.
+            principal: Who brings it.
+            digest: What the bytes should be; they are read and hashed.
+            place: Puts them under a storage key of an upload, by a hard link say; it may block.
+                Nobody may write to them afterwards.
+
+        Returns:
+            False if they cannot be placed or opened there: on another file system, say.
+
+        Raises:
+            DigestInvalid: If the bytes have another digest.
+            FileNotFoundError: If there is no such file.
+            StorageFull: If the disk is full.
+        """
+        upload = await self._insert(repo, principal, digest.algorithm, digest)
+        ref = UploadRef(repo=repo, principal=principal, id=UploadId(upload))
+        try:
+            await asyncio.to_thread(place, upload_key(upload))
+            await self.finish(ref, digest)
+        except BaseException as error:
+            await asyncio.shield(self._publisher.drop(upload))
+            if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+                return False
+            raise
+        finally:
+            self._sessions.forget(ref)
+        return True
 
     async def cancel(self, ref: UploadRef) -> None:
         """Drop an upload and its bytes (end-14), also while another request writes to it.

@@ -67,6 +67,14 @@ class Files:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
+    def link(self, source: Path, key: str) -> None:
+        """Give a file of somebody else a name under a key as well.
+
+        Raises:
+            OSError: If it is on another file system, or may not be linked to.
+        """
+        os.link(source, self.path(key))
+
     def publish(self, source: str, key: str) -> bool:
         """Move durable bytes to their final key and make the names durable.
 

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import time
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+from cais_registry.cli.errors import CommandError
+from cais_registry.cli.usage import human
+from cais_registry.config.errors import ConfigError
+from cais_registry.model.errors import StorageFull
+from cais_registry.model.imported import Imported
+from cais_registry.services.core import open_core
+from cais_registry.services.importer import Importer
+from cais_registry.stores import layout
+from cais_registry.stores.distribution_tree import NoTree, Tree
+from cais_registry.stores.files import Files
+
+_SHOW_SECONDS: Final = 1.0
+
+
+def run(options: argparse.Namespace) -> int:
+    """Import, report, and tell by the exit code whether all was taken over.
+
+    Raises:
+        ConfigError: If source or target cannot be used; nothing was changed.
+        CommandError: If the disk is full.
+    """
+    data = Path(options.data).absolute()
+    try:
+        tree = Tree(Path(options.source).absolute())
+        lock = layout.lock(data)
+    except (NoTree, layout.UnusableData) as error:
+        raise ConfigError(str(error)) from error
+    done = Imported()
+    try:
+        asyncio.run(_import(tree, data, done))
+    except layout.UnusableData as error:
+        raise ConfigError(str(error)) from error
+    except StorageFull as error:
+        raise CommandError(
+            f"{error}; {describe(done)}. Make room and start again: it goes on where it was"
+        ) from error
+    finally:
+        os.close(lock)
+    print(json.dumps(report(done)) if options.output == "json" else _lines(done))
+    return 1 if done.failed else 0
+
+
+def report(done: Imported) -> dict[str, object]:
+    """The result in JSON terms."""
+    words = ((name.split("_"), value) for name, value in asdict(done).items())
+    return {name[0] + "".join(map(str.title, name[1:])): value for name, value in words}
+
+
+def describe(done: Imported) -> str:
+    """The result in one line."""
+    return (
+        f"{done.repositories} repositories: {done.manifests} manifests, {done.tags} tags,"
+        f" {done.blobs_linked} blobs linked and {done.blobs_copied} copied ({human(done.bytes)}),"
+        f" {done.present} were here, {done.failed} failed"
+    )
+
+
+def _lines(done: Imported) -> str:
+    more = done.failed - len(done.problems)
+    rest = [f"... and {more} more"] if more else []
+    return "\n".join([*done.problems, *rest, describe(done)])
+
+
+async def _import(tree: Tree, data: Path, done: Imported) -> None:
+    core = await open_core(data)
+    shown = asyncio.create_task(_show(done))
+    try:
+        await Importer(core.blobs, core.uploads, core.manifests, Files(data).link).run(tree, done)
+    finally:
+        shown.cancel()
+        with suppress(asyncio.CancelledError):
+            await shown
+        await core.close()
+
+
+async def _show(done: Imported) -> None:
+    began = time.monotonic()
+    while sys.stderr.isatty():
+        await asyncio.sleep(_SHOW_SECONDS)
+        seconds = time.monotonic() - began
+        print(f"\r{seconds:.0f} s, {describe(done)} ", end="", file=sys.stderr, flush=True)

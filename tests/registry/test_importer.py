@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cais_registry.model.digest import Digest
+from cais_registry.model.imported import Imported
+from cais_registry.model.names import RepoName, Tag
+from cais_registry.services.checker import CheckOptions
+from cais_registry.services.core import Core
+from cais_registry.services.importer import Importer
+from cais_registry.stores.distribution_tree import NoTree, Tree
+from cais_registry.stores.files import Files
+from core_support import World, image, index
+
+APP = RepoName.parse("team/app")
+LAYER = b"layer" * 100
+
+
+class Source:
+    """Writes a folder as Distribution does."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.top = root / "docker" / "registry" / "v2"
+        for name in ("blobs", "repositories"):
+            (self.top / name).mkdir(parents=True)
+
+    def blob(self, content: bytes) -> Path:
+        digest = Digest.of(content)
+        folder = self.top / "blobs" / "sha256" / digest.encoded[:2] / digest.encoded
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "data").write_bytes(content)
+        return folder / "data"
+
+    def link(self, path: str, content: str) -> Path:
+        link = self.top / "repositories" / path / "link"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.write_text(content)
+        return link
+
+    def manifest(self, repo: str, content: bytes, *tags: str) -> Digest:
+        self.blob(content)
+        digest = Digest.of(content)
+        self.link(f"{repo}/_manifests/revisions/sha256/{digest.encoded}", str(digest))
+        for tag in tags:
+            self.link(f"{repo}/_manifests/tags/{tag}/current", str(digest))
+        return digest
+
+    def image(self, repo: str, name: str, *tags: str) -> bytes:
+        config = json.dumps({"name": name}).encode()
+        self.blob(config)
+        self.blob(LAYER)
+        content = image(config, LAYER)
+        self.manifest(repo, content, *tags)
+        return content
+
+    def files(self) -> dict[str, tuple[bytes, int]]:
+        return {
+            str(path): (path.read_bytes(), path.stat().st_mtime_ns)
+            for path in self.root.rglob("*")
+            if path.is_file()
+        }
+
+
+async def run(world: World, core: Core, source: Source) -> Imported:
+    done, link = Imported(), Files(world.data).link
+    importer = Importer(core.blobs, core.uploads, core.manifests, link)
+    await importer.run(Tree(source.root), done)
+    return done
+
+
+async def test_everything_comes_over_and_the_source_stays_as_it_is(tmp_path: Path) -> None:
+    source, world = Source(tmp_path / "old"), World(tmp_path / "new")
+    one = source.image("team/app", "one", "v1", "latest")
+    two = source.image("team/app", "two")
+    both = index(one, two)
+    source.manifest("team/app", both, "all")
+    source.image("other", "one", "v1")
+    before = source.files()
+    async with world.open() as core:
+        done = await run(world, core, source)
+        for tag, content in (("v1", one), ("latest", one), ("all", both)):
+            assert (await core.manifests.get(APP, Tag(tag))).content == content
+        await core.manifests.get(APP, Digest.of(two))  # untagged ones too
+        assert (await core.manifests.get(RepoName("other"), Tag("v1"))).content == one
+        found = await core.checker.run(CheckOptions(digests=True))
+    assert (done.repositories, done.manifests, done.tags, done.failed) == (2, 4, 4, 0)
+    assert (done.blobs_linked, done.blobs_copied) == (3, 0)
+    assert not found.found
+    assert source.files() == before
+
+
+async def test_the_second_time_there_is_nothing_to_do(tmp_path: Path) -> None:
+    source, world = Source(tmp_path / "old"), World(tmp_path / "new")
+    source.image("team/app", "one", *(f"v{number}" for number in range(250)))
+    async with world.open() as core:
+        assert (await run(world, core, source)).tags == 250
+        files = world.files()
+        again = await run(world, core, source)
+    assert (again.manifests, again.tags, again.blobs_linked, again.bytes) == (0, 0, 0, 0)
+    assert (again.present, again.failed) == (3, 0)
+    assert world.files() == files
+
+
+async def test_bytes_are_shared_and_outlive_the_source(tmp_path: Path) -> None:
+    source, world = Source(tmp_path / "old"), World(tmp_path / "new")
+    source.image("team/app", "one", "v1")
+    path = source.blob(LAYER)
+    async with world.open() as core:
+        await run(world, core, source)
+        (ours,) = (tmp_path / "new" / "blobs").rglob(f"{Digest.of(LAYER).encoded}/*")
+        assert ours.stat().st_ino == path.stat().st_ino
+        path.unlink()
+        assert ours.read_bytes() == LAYER
+
+
+async def test_where_nothing_can_be_linked_bytes_are_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cross_device(*_: object) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr("os.link", cross_device)
+    source, world = Source(tmp_path / "old"), World(tmp_path / "new")
+    source.image("team/app", "one", "v1")
+    async with world.open() as core:
+        done = await run(world, core, source)
+        assert not (await core.checker.run(CheckOptions(digests=True))).found
+    assert (done.blobs_linked, done.blobs_copied, done.failed) == (0, 2, 0)
+    assert [name for name in world.files() if name.startswith("uploads/")] == []
+
+
+async def test_what_is_damaged_is_told_and_the_rest_comes_over(tmp_path: Path) -> None:
+    source, world = Source(tmp_path / "old"), World(tmp_path / "new")
+    source.image("team/app", "good", "good")
+    lost = image(b"{}", b"never pushed")
+    source.manifest("team/app", lost, "lost")
+    bent = json.dumps({"name": "bent"}).encode()
+    source.manifest("team/app", image(bent, LAYER), "bent")
+    source.blob(bent).write_bytes(b"other bytes")
+    gone = source.manifest("team/app", b"{}", "gone")
+    (source.top / "blobs" / "sha256" / gone.encoded[:2] / gone.encoded / "data").unlink()
+    old = b'{"schemaVersion": 1, "fsLayers": []}'
+    source.manifest("team/app", old, "schema-1")
+    source.link("team/app/_manifests/tags/empty/current", "")
+    source.link("team/app/_manifests/tags/-bad-/current", str(Digest.of(old)))
+    source.image("Upper/Case", "x", "v1")
+    async with world.open() as core:
+        done = await run(world, core, source)
+        tags = await core.manifests.stat(APP, Tag("good"))
+        assert not (await core.checker.run(CheckOptions(digests=True))).found
+    told = "\n".join(done.problems)
+    assert tags.size > 0
+    assert done.manifests == 1
+    for says in (
+        "is missing in the source",
+        "is damaged in the source",
+        "is left out: something of it is missing",
+        "schema 1",
+        "tag empty: its link",
+        "tag '-bad-' is not allowed",
+        "repository name 'Upper/Case'",
+    ):
+        assert says in told, says
+    assert [name for name in world.files() if name.startswith("uploads/")] == []
+
+
+@pytest.mark.parametrize("missing", ["", "blobs", "repositories"])
+def test_a_folder_that_is_no_registry_is_refused(tmp_path: Path, missing: str) -> None:
+    if missing:
+        source = Source(tmp_path)
+        (source.top / missing).rmdir()
+    with pytest.raises(NoTree, match="is not the folder of a registry: there is no"):
+        Tree(tmp_path)
