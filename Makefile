@@ -33,7 +33,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 .PHONY: lock
 lock: ## Write requirements/*.txt anew from pyproject.toml
 	$(LOCK) --extra operator pyproject.toml -o requirements/operator.txt
-	$(LOCK) --extra registry pyproject.toml -o requirements/registry.txt
+	$(LOCK) --extra registry --extra postgresql pyproject.toml -o requirements/registry.txt
 	$(LOCK) --all-extras --group dev pyproject.toml -o requirements/dev.txt
 	printf 'pip\nhatchling\n' | $(LOCK) - -o requirements/build.txt
 

@@ -48,11 +48,13 @@ class World:
     policy: Policy = field(default_factory=lambda: Policy(push_lease=HOUR, undelete_window=HOUR))
     limits: Limits = field(default_factory=Limits)
     failpoint: Callable[[str], None] = no_failpoint
+    database_url: str | None = None
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Core]:
         core = await open_core(
             self.data,
+            database_url=self.database_url,
             policy=lambda: self.policy,
             limits=self.limits,
             clock=self.clock,

@@ -48,6 +48,8 @@ class Crash(BaseException):
 class Schedule(RuleBasedStateMachine):
     """What was told to clients, and the registry that has to stand by it."""
 
+    make_database: Callable[[], str | None] = staticmethod(lambda: None)
+
     @initialize(window=st.sampled_from([NOTHING, HOUR]))
     def begin(self, window: timedelta) -> None:
         self.folder = Path(tempfile.mkdtemp())
@@ -55,6 +57,7 @@ class Schedule(RuleBasedStateMachine):
         self.policy = Policy(push_lease=HOUR, undelete_window=window)
         self.clock = Clock()
         self.steps: int | None = None
+        self.database_url = self.make_database()
         self.dead = False
         self.promised: dict[Key, int] = {}
         self.manifests: dict[Key, bytes] = {}
@@ -65,7 +68,11 @@ class Schedule(RuleBasedStateMachine):
 
     def open(self) -> None:
         self.world = World(
-            self.folder, clock=self.clock, policy=self.policy, failpoint=self.failpoint
+            self.folder,
+            clock=self.clock,
+            policy=self.policy,
+            failpoint=self.failpoint,
+            database_url=self.database_url,
         )
         self.stack = AsyncExitStack()
         self.steps, self.dead = None, False

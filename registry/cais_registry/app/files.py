@@ -54,6 +54,7 @@ class Files:
         self.loaded = Loaded(settings=first, users={}, pair=None, hashes={})
         self._htpasswd = _htpasswd_file(first)
         self._tls = _tls_files(first)
+        self.database_url()
         self.poll()
         if self._errors:
             raise ConfigError(next(iter(self._errors.values())))
@@ -62,6 +63,21 @@ class Files:
     def error(self) -> str | None:
         """Why the newest contents were not taken, None when they were."""
         return "; ".join(self._errors.values()) or None
+
+    def database_url(self) -> str | None:
+        """How PostgreSQL is reached, None for SQLite; read anew at each call.
+
+        Raises:
+            ConfigError: If the file cannot be read, or is empty.
+        """
+        database = self.loaded.settings.database
+        if database is None:
+            return None
+        content = Watched(Path(database.url_file), setting="database.urlFile").read()
+        url = content.decode("utf-8", "replace").strip()
+        if not url:
+            raise ConfigError(f"database.urlFile: {database.url_file} is empty")
+        return url
 
     def certificate_hash(self) -> Mapping[str, str]:
         """SHA-256 of the certificate that is loaded now, by its path; empty for plain HTTP."""

@@ -116,7 +116,9 @@ class Worker:
             sparse_manifests=configured.sparse_manifests,
         )
         data = self._files.loaded.settings.data
-        core = await open_core(data, policy=self._policy, limits=limits)
+        core = await open_core(
+            data, database_url=self._files.database_url(), policy=self._policy, limits=limits
+        )
         is_text = logs.is_text(self._files.loaded.settings.log_format)
         self._application = Application(
             Deps(

@@ -33,6 +33,16 @@ class TlsFiles(_Strict, frozen=True):
     key_file: str
 
 
+class DatabaseFile(_Strict, frozen=True):
+    """`database`: PostgreSQL instead of SQLite in the data folder.
+
+    Attributes:
+        url_file: File with a connection string or URL of libpq, password and all.
+    """
+
+    url_file: str
+
+
 class AuthFiles(_Strict, frozen=True):
     """`auth`: who the users are; without it the registry is open to anyone."""
 
@@ -112,6 +122,7 @@ class Document(_Strict, frozen=True):
 
     data: str | None = None
     listen: str | None = None
+    database: DatabaseFile | None = None
     tls: TlsFiles | None = None
     auth: AuthFiles | None = None
     access: Access | None = None

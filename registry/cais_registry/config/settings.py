@@ -45,6 +45,7 @@ class Settings:
         data: Folder of the data.
         host: Address to listen on, without brackets.
         port: 0 lets the system choose.
+        database: Where PostgreSQL is told, None for SQLite in the data folder.
         tls: Certificate and key, None for plain HTTP.
         auth: The users, None for a registry that is open to anyone.
         access: Who may do what; without meaning when `auth` is None.
@@ -59,6 +60,7 @@ class Settings:
     data: Path
     host: str
     port: int
+    database: document.DatabaseFile | None
     tls: document.TlsFiles | None
     auth: document.AuthFiles | None
     access: document.Access
@@ -75,6 +77,7 @@ class Settings:
             self.data,
             self.host,
             self.port,
+            self.database,
             self.tls,
             self.auth,
             self.log_format,
@@ -103,6 +106,7 @@ def resolve(
         data=Path(flags.data or doc.data or default_data).absolute(),
         host=host,
         port=port,
+        database=doc.database,
         tls=_tls(doc, flags),
         auth=auth,
         access=access,

@@ -76,6 +76,7 @@ STATUS_AND_CODE: Final[dict[type[errors.RegistryError], tuple[int, str]]] = {
     errors.TooManyRequests: (429, "TOOMANYREQUESTS"),
     errors.StorageFull: (507, "UNAVAILABLE"),
     errors.StorageUnavailable: (503, "UNAVAILABLE"),
+    errors.Unavailable: (503, "UNAVAILABLE"),
     NoSuchPage: (404, "UNSUPPORTED"),
     MethodNotAllowed: (405, "UNSUPPORTED"),
     BadRequest: (400, "UNSUPPORTED"),
@@ -119,7 +120,7 @@ def _headers(error: errors.RegistryError) -> Headers:
             return (("Content-Range", f"bytes */{size}"),)
         case errors.TooManyRequests():
             return (("Retry-After", "1"),)
-        case ShuttingDown() | errors.StorageUnavailable():
+        case ShuttingDown() | errors.StorageUnavailable() | errors.Unavailable():
             return (("Retry-After", "5"),)
         case _:
             return ()

@@ -124,3 +124,7 @@ class StorageUnavailable(RegistryError):  # noqa: N818 - named after what a clie
 
 class StorageFull(RegistryError):  # noqa: N818 - named after the OCI code
     """The disk is full: what was durable before stays, this request was not done."""
+
+
+class Unavailable(RegistryError):  # noqa: N818 - named after the OCI code
+    """What the registry stands on is away for now; whether anything was done is unknown."""

@@ -81,6 +81,7 @@ class Core:
 async def open_core(  # noqa: PLR0913 - everything that a test turns
     data: Path,
     *,
+    database_url: str | None = None,
     policy: Callable[[], Policy] = Policy,
     limits: Limits | None = None,
     clock: Callable[[], int] = microseconds,
@@ -94,6 +95,7 @@ async def open_core(  # noqa: PLR0913 - everything that a test turns
 
     Args:
         data: The folder; made when missing.
+        database_url: How PostgreSQL is reached (libpq); None for SQLite in the folder.
         policy: Gives the times to keep to; asked anew at each use, so it may change.
         limits: What clients may push.
         clock: Gives microseconds since 1970.
@@ -105,7 +107,7 @@ async def open_core(  # noqa: PLR0913 - everything that a test turns
             permission, a damaged database. The message is one line for the person who starts it.
     """
     await asyncio.to_thread(make, data)
-    database = await asyncio.to_thread(_open_database, data / DATABASE, clock)
+    database = await asyncio.to_thread(_open_database, data / DATABASE, database_url, clock)
     pool = ThreadPoolExecutor(_THREADS, "cais-io")
     blobs = store or FileStore(Files(data), pool)
     reaper = Reaper(database, blobs, failpoint)
@@ -128,7 +130,13 @@ async def open_core(  # noqa: PLR0913 - everything that a test turns
     )
 
 
-def _open_database(path: Path, clock: Callable[[], int]) -> Database:
+def _open_database(path: Path, url: str | None, clock: Callable[[], int]) -> Database:
+    if url is not None:
+        from cais_registry.stores.postgresql_database import (  # noqa: PLC0415 - costs memory, often not needed
+            PostgresDatabase,
+        )
+
+        return PostgresDatabase(url, clock)
     try:
         return Database.open(path, clock)
     except sqlite3.Error as error:

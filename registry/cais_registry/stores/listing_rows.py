@@ -65,7 +65,7 @@ def totals(connection: Connection) -> tuple[int, int, int]:
         "SELECT (SELECT COUNT(*) FROM repository r WHERE EXISTS"
         " (SELECT 1 FROM manifest WHERE repo_id = r.id AND deleted_at IS NULL)) AS repositories,"
         " (SELECT COUNT(*) FROM tag) AS tags,"
-        " (SELECT COALESCE(SUM(size), 0) FROM blob) AS bytes"
+        " (SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM blob) AS bytes"
     )
     row = rows[0]
     return row["repositories"], row["tags"], row["bytes"]

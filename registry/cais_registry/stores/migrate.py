@@ -8,6 +8,7 @@ raised `PRAGMA user_version`. A released file is never changed: later files add.
 from __future__ import annotations
 
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from cais_registry.stores.layout import UnusableData
@@ -20,7 +21,11 @@ class SchemaUnknown(UnusableData):
 
 def scripts() -> dict[int, str]:
     """All migrations, by the version that each brings about."""
-    folder = files(__package__) / "migrations"
+    return numbered(files(__package__) / "migrations")
+
+
+def numbered(folder: Traversable) -> dict[int, str]:
+    """The scripts `NNNN_what.sql` of a folder, by their numbers."""
     found = {int(f.name[:4]): f.read_text("utf-8") for f in folder.iterdir() if _is_script(f.name)}
     return dict(sorted(found.items()))
 

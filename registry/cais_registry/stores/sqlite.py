@@ -43,10 +43,16 @@ class SqliteConnection:
         """See `Connection.rows`."""
         return iter(self.raw.execute(sql, params or {}))
 
-    def begin(self, *, write: bool, now: int) -> None:
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+        return self.raw.in_transaction
+
+    def begin(self, *, write: bool, now: int) -> int:
         """Begin a transaction; a writing one waits here for other writers, not later."""
         self.raw.execute("BEGIN IMMEDIATE" if write else "BEGIN")
         self.now = now
+        return 0
 
     def commit(self) -> None:
         """End the transaction; when it returns, the changes survive a power loss."""
@@ -57,6 +63,14 @@ class SqliteConnection:
         with suppress(sqlite3.Error):
             if self.raw.in_transaction:
                 self.raw.execute("ROLLBACK")
+
+    def translated(self, error: Exception) -> Exception:
+        """See `translated`."""
+        return translated(error)
+
+    def close(self) -> None:
+        """Close it."""
+        self.raw.close()
 
 
 def connect(path: Path) -> SqliteConnection:

@@ -13,13 +13,42 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
+from cais_registry.model.errors import Unavailable
 from cais_registry.stores.connection import Connection
-from cais_registry.stores.sqlite import SqliteConnection, translated
 
 MAX_BATCH: Final = 64
 """Most writes in one commit, which bounds how long a single one waits."""
+
+
+class WritingConnection(Connection, Protocol):
+    """A connection that the writer has to itself.
+
+    Attributes:
+        now: Time of the write that is done at this moment.
+    """
+
+    now: int
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open that can go on or be rolled back to a savepoint."""
+
+    def begin(self, *, write: bool, now: int) -> int:
+        """Begin a transaction; returns the time of the newest write, 0 if nobody wrote it down."""
+
+    def commit(self) -> None:
+        """End the transaction; when it returns, the changes survive a power loss."""
+
+    def rollback(self) -> None:
+        """Undo the transaction, if one is still open."""
+
+    def translated(self, error: Exception) -> Exception:
+        """Turn what the database says into an error of the registry, where there is one."""
+
+    def close(self) -> None:
+        """Close it."""
 
 
 @dataclass(slots=True)
@@ -33,7 +62,7 @@ class Job:
 
 
 class _BatchLost(Exception):  # noqa: N818 - a signal inside this module
-    """SQLite has rolled the whole transaction back."""
+    """The database has rolled the whole transaction back."""
 
 
 class Writer:
@@ -43,7 +72,7 @@ class Writer:
         last: Time of the newest write, in microseconds since 1970.
     """
 
-    def __init__(self, connection: SqliteConnection, clock: Callable[[], int]) -> None:
+    def __init__(self, connection: WritingConnection, clock: Callable[[], int]) -> None:
         self._connection = connection
         self._clock = clock
         self.last = 0
@@ -59,7 +88,7 @@ class Writer:
         """Finish what was handed over, then end the thread and close the connection."""
         self._queue.put(None)
         self._thread.join()
-        self._connection.raw.close()
+        self._connection.close()
 
     def _serve(self) -> None:
         while (first := self._queue.get()) is not None:
@@ -82,40 +111,51 @@ class Writer:
         return batch, True
 
     def _run(self, batch: list[Job]) -> None:
-        """Commit all of a batch; if that cannot be, each job alone."""
+        """Commit all of a batch; if that cannot be, each job alone.
+
+        Where the database has gone away nothing is tried again: whether a commit was made may be
+        unknown then, so it counts for nobody.
+        """
         try:
             self._transact(batch)
         except Exception as error:  # noqa: BLE001 - this thread must live: all writes need it
             self._connection.rollback()
-            if len(batch) == 1:
-                batch[0].error = batch[0].error or translated(error)
+            failure = self._connection.translated(error)
+            if len(batch) == 1 or _is_away(failure, batch):
+                for job in batch:
+                    job.error = job.error or failure
                 return
             for job in batch:
                 job.result = job.error = None
                 self._run([job])
 
     def _transact(self, batch: list[Job]) -> None:
-        self._connection.begin(write=True, now=self._time())
+        newest = self._connection.begin(write=True, now=self._time())
+        self.last = max(self.last, newest)
         for job in batch:
             self._connection.now = self._time()
             self._step(job)
         self._connection.commit()
 
     def _step(self, job: Job) -> None:
-        raw = self._connection.raw
-        raw.execute("SAVEPOINT job")
+        connection = self._connection
+        connection.execute("SAVEPOINT job")
         try:
-            job.result = job.work(self._connection)
+            job.result = job.work(connection)
         except Exception as error:
-            job.error = translated(error)
-            if not raw.in_transaction:
+            job.error = connection.translated(error)
+            if not connection.in_transaction:
                 raise _BatchLost from error
-            raw.execute("ROLLBACK TO job")
-        raw.execute("RELEASE job")
+            connection.execute("ROLLBACK TO SAVEPOINT job")
+        connection.execute("RELEASE SAVEPOINT job")
 
     def _time(self) -> int:
         self.last = max(self._clock(), self.last + 1)
         return self.last
+
+
+def _is_away(failure: Exception, batch: list[Job]) -> bool:
+    return any(isinstance(error, Unavailable) for error in (failure, *(j.error for j in batch)))
 
 
 def _deliver(batch: list[Job]) -> None:

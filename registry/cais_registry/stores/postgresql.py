@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PostgreSQL behind the `Connection` of this room; imported only where it is configured."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import cache
+from itertools import count
+from typing import Any, Final
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from psycopg.rows import dict_row
+
+from cais_registry.model.errors import StorageFull, Unavailable
+from cais_registry.stores.connection import Params, Row
+from cais_registry.stores.layout import UnusableData
+
+_FETCH: Final = 500
+"""Rows of a long answer that are in memory at once."""
+
+_DEFAULTS: Final = {
+    "application_name": "cais-registry",
+    "connect_timeout": "5",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "20000",
+    "target_session_attrs": "read-write",  # of several hosts, the one that takes writes
+}
+"""Libpq parameters that a connection string may override; seconds, `tcp_user_timeout` in ms."""
+
+_NAMED: Final = re.compile(r"(?<![:\w]):([a-z_]+)")
+
+
+@cache
+def _native(sql: str) -> bytes:
+    """`:name` as the driver writes it; our statements are constants, so the cache is bounded."""
+    return _NAMED.sub(r"%(\1)s", sql.replace("%", "%%")).encode()
+
+
+class PostgresConnection:
+    """One connection; used by one thread at a time. It connects anew when it was lost."""
+
+    def __init__(self, dsn: str) -> None:
+        self.now = 0
+        self._dsn = dsn
+        self._names = count()
+        self.raw = _connect(dsn)
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open, and the server is there."""
+        status = self.raw.info.transaction_status
+        return status in (TransactionStatus.INTRANS, TransactionStatus.INERROR)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it can be used no more."""
+        return self.raw.closed
+
+    def execute(self, sql: str, params: Params | None = None) -> list[Row]:
+        """See `Connection.execute`."""
+        cursor: Any = self.raw.execute(_native(sql), params or {})
+        return cursor.fetchall() if cursor.description is not None else []
+
+    def rows(self, sql: str, params: Params | None = None) -> Iterator[Row]:
+        """See `Connection.rows`; the server keeps the answer, which ends with the transaction."""
+        name = f"answer_{next(self._names)}"
+        self.execute(f"DECLARE {name} NO SCROLL CURSOR FOR {sql}", params)
+        while found := self.execute(f"FETCH FORWARD {_FETCH} FROM {name}"):
+            yield from found
+
+    def begin(self, *, write: bool, now: int) -> int:
+        """Begin a transaction; a writing one waits here for the writers of all servers."""
+        self.now = now
+        if self.is_lost:
+            self.raw = _connect(self._dsn)
+        try:
+            return self._begin(write=write)
+        except psycopg.OperationalError:
+            if not self.is_lost:
+                raise
+        self.raw = _connect(self._dsn)  # the server was started anew since the last use
+        return self._begin(write=write)
+
+    def _begin(self, *, write: bool) -> int:
+        if not write:
+            self.raw.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+            return 0
+        self.raw.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+        rows = self.execute("SELECT newest FROM clock WHERE id = 1 FOR UPDATE")
+        return int(rows[0]["newest"])
+
+    def commit(self) -> None:
+        """End a writing transaction; when it returns, the changes survive a power loss."""
+        self.execute("UPDATE clock SET newest = :now WHERE id = 1", {"now": self.now})
+        self.raw.execute("COMMIT")
+
+    def rollback(self) -> None:
+        """Undo the transaction, if one is still open."""
+        with suppress(psycopg.Error):
+            if self.in_transaction:
+                self.raw.execute("ROLLBACK")
+
+    def translated(self, error: Exception) -> Exception:
+        """See `translated`; a server that takes no writes is left, another may be found."""
+        if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+            self.close()
+        return translated(error)
+
+    def close(self) -> None:
+        """Close it."""
+        self.raw.close()
+
+
+def _connect(dsn: str) -> psycopg.Connection[dict[str, Any]]:
+    given = psycopg.conninfo.conninfo_to_dict(dsn)
+    raw = psycopg.Connection[dict[str, Any]].connect(
+        autocommit=True,
+        row_factory=dict_row,
+        **{**_DEFAULTS, **given},  # type: ignore[arg-type] # libpq parameters are text
+    )
+    try:
+        check_durable(raw)
+    except BaseException:
+        raw.close()
+        raise
+    return raw
+
+
+def check_durable(raw: psycopg.Connection[Any]) -> None:
+    """Make sure that a commit survives a power loss, and that every name can be stored.
+
+    Raises:
+        UnusableData: If the server is set up otherwise.
+    """
+    for setting, wrong, what in (
+        ("synchronous_commit", ("off",), "commits would be lost in a power loss"),
+        ("fsync", ("off",), "commits would be lost in a power loss"),
+        ("server_encoding", ("SQL_ASCII",), "names could not be stored; it has to be UTF8"),
+    ):
+        row = raw.execute(f"SHOW {setting}".encode()).fetchone()
+        found = "" if row is None else str(row[setting])
+        if found in wrong:
+            raise UnusableData(f"the database has {setting} = {found}: {what}")
+
+
+def translated(error: Exception) -> Exception:
+    """Turn what the driver says into the registry's own errors; anything else stays as it is."""
+    if isinstance(error, psycopg.errors.DiskFull):
+        return StorageFull("the database's disk is full: delete images and collect garbage")
+    away = (
+        psycopg.OperationalError,
+        psycopg.InterfaceError,
+        psycopg.errors.ReadOnlySqlTransaction,
+    )
+    if isinstance(error, away):
+        return Unavailable("the database does not answer now; try again in a moment")
+    return error
