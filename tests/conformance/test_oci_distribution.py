@@ -90,3 +90,10 @@ def test_every_test_passes_with_tls_and_login(suite: Path, tmp_path: Path) -> No
     with running(tmp_path, *flags, config=SPARSE) as server:
         login = {"OCI_USERNAME": "tester", "OCI_PASSWORD": "secret"}
         check(run(suite, server, tmp_path, OCI_TLS="enabled", SSL_CERT_FILE=str(cert), **login))
+
+
+def test_every_test_passes_on_postgresql(suite: Path, tmp_path: Path, dsn: str) -> None:
+    (tmp_path / "url").write_text(dsn)
+    config = SPARSE | {"database": {"urlFile": str(tmp_path / "url")}}
+    with running(tmp_path, config=config) as server:
+        check(run(suite, server, tmp_path, OCI_TLS="disabled"))

@@ -10,7 +10,14 @@ import pytest
 from cais_registry.model.errors import StorageFull
 from cais_registry.stores.connection import Connection
 from cais_registry.stores.database import Database
+from cais_registry.stores.sqlite import SqliteConnection
 from cais_registry.stores.writer import MAX_BATCH
+
+
+def raw_of(database: Database) -> sqlite3.Connection:
+    connection = database._writer._connection
+    assert isinstance(connection, SqliteConnection)
+    return connection.raw
 
 
 def fill(size: int) -> str:
@@ -36,8 +43,8 @@ async def test_writes_that_wait_share_commits(tmp_path: Path) -> None:
 
 async def test_a_full_disk_is_told_as_such_and_changes_nothing(tmp_path: Path) -> None:
     database = Database.open(tmp_path / "db")
-    pages = database._writer._connection.raw.execute("PRAGMA page_count").fetchone()[0]
-    database._writer._connection.raw.execute(f"PRAGMA max_page_count = {pages + 4}")
+    pages = raw_of(database).execute("PRAGMA page_count").fetchone()[0]
+    raw_of(database).execute(f"PRAGMA max_page_count = {pages + 4}")
 
     def big(connection: Connection) -> None:
         connection.execute(fill(100_000))
@@ -59,7 +66,7 @@ async def test_a_full_disk_is_told_as_such_and_changes_nothing(tmp_path: Path) -
 async def test_commits_survive_a_power_loss(tmp_path: Path) -> None:
     database = Database.open(tmp_path / "db")
     settings = {
-        name: database._writer._connection.raw.execute(f"PRAGMA {name}").fetchone()[0]
+        name: raw_of(database).execute(f"PRAGMA {name}").fetchone()[0]
         for name in ("journal_mode", "synchronous", "foreign_keys")
     }
     database.close()

@@ -3,12 +3,13 @@ from __future__ import annotations
 
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 from cais_registry.stores import migrate as module
-from cais_registry.stores.migrate import SchemaUnknown, migrate, scripts, statements
+from cais_registry.stores.migrate import SchemaUnknown, migrate, numbered, scripts, statements
 
 
 def version(path: Path) -> int:
@@ -26,6 +27,11 @@ def test_a_new_database_gets_all_migrations_and_a_second_time_none(tmp_path: Pat
 
 def test_migrations_are_numbered_without_a_gap() -> None:
     assert list(scripts()) == list(range(1, len(scripts()) + 1))
+
+
+def test_each_migration_is_there_for_both_databases() -> None:
+    folder = files("cais_registry.stores") / "migrations"
+    assert list(numbered(folder / "postgresql")) == list(numbered(folder))
 
 
 def test_a_database_of_a_newer_version_is_refused_with_what_to_do(tmp_path: Path) -> None:

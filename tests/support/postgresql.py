@@ -32,7 +32,7 @@ class Cluster:
         return f"host={self.folder} user=cais dbname={database}"
 
     def start(self) -> None:
-        command = [BIN / "postgres", "-D", self.folder / "data", "-k", self.folder]
+        command = [str(BIN / "postgres"), "-D", f"{self.folder}/data", "-k", str(self.folder)]
         options = ["listen_addresses=", "max_connections=60", "shared_buffers=16MB"]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -81,7 +81,7 @@ def cluster() -> Iterator[Cluster]:
     """Make a cluster and run it; short paths, because socket names are."""
     folder = Path(tempfile.mkdtemp(prefix="cais-pg-"))
     if os.geteuid() == 0:
-        shutil.chown(folder, _user(), _group())
+        shutil.chown(folder, "postgres", "postgres")
     subprocess.run(
         [BIN / "initdb", "-D", folder / "data", "-U", "cais", "-A", "trust", "--no-sync",
          "-E", "UTF8", "--locale=C.UTF-8"],
@@ -94,5 +94,6 @@ def cluster() -> Iterator[Cluster]:
         yield made
     finally:
         if made.process is not None and made.process.poll() is None:
-            made.stop()
+            made.process.send_signal(signal.SIGQUIT)  # nobody needs its data any more
+            made.process.wait(60)
         shutil.rmtree(folder)

@@ -46,7 +46,8 @@ def referrers_after(
     rows = connection.rows(
         "SELECT digest, media_type, artifact_type, size, annotations FROM manifest"
         " WHERE repo_id = :repo AND subject_digest = :subject AND digest > :last"
-        " AND deleted_at IS NULL AND (:type IS NULL OR artifact_type = :type) ORDER BY digest",
+        " AND deleted_at IS NULL"
+        " AND (CAST(:type AS TEXT) IS NULL OR artifact_type = :type) ORDER BY digest",
         {"repo": repo_id, "subject": subject, "type": artifact_type, "last": last},
     )
     for row in rows:

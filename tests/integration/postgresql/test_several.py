@@ -132,7 +132,7 @@ def test_any_schedule_keeps_what_must_be_kept(postgres: Cluster) -> None:
     class OnPostgres(Schedule):
         make_database = staticmethod(lambda: postgres.create(f"schedule_{next(made)}"))
 
-    run_state_machine_as_test(  # type: ignore[no-untyped-call] # hypothesis leaves it so
+    run_state_machine_as_test(
         OnPostgres,
         settings=settings(
             max_examples=8,
