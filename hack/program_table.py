@@ -100,6 +100,13 @@ SOURCES = (
         cgo=False,
     ),
     Source(module="helm.sh/helm/v4", version="v4.3.1", packages={"helm": "cmd/helm"}, cgo=False),
+    # an object store that speaks S3, over a folder
+    Source(
+        module="github.com/versity/versitygw",
+        version="v1.8.0",
+        packages={"versitygw": "cmd/versitygw"},
+        cgo=False,
+    ),
     Source(
         module="github.com/opencontainers/distribution-spec/conformance",
         version="v0.0.0-20260831232431-97274622c111",

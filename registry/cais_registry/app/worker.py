@@ -13,7 +13,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, Final
 
-from cais_registry.app import logs
+from cais_registry.app import logs, objects
 from cais_registry.app.files import Files, Loaded
 from cais_registry.app.lines import Lines
 from cais_registry.app.listening import stop_accepting
@@ -117,7 +117,11 @@ class Worker:
         )
         data = self._files.loaded.settings.data
         core = await open_core(
-            data, database_url=self._files.database_url(), policy=self._policy, limits=limits
+            data,
+            database_url=self._files.database_url(),
+            policy=self._policy,
+            limits=limits,
+            store=objects.opener(self._files.loaded.settings.storage),
         )
         is_text = logs.is_text(self._files.loaded.settings.log_format)
         self._application = Application(

@@ -33,6 +33,10 @@ def run(options: argparse.Namespace) -> int:
     )
     files = Files(None if options.config is None else Path(options.config), flags)
     settings = files.loaded.settings
+    if settings.storage is not None:
+        from cais_registry.app import objects  # noqa: PLC0415 - not needed for files
+
+        objects.access(settings.storage.s3)  # a file that is wrong is told before anything begins
     logging.config.dictConfig(logs.configuration(settings.log_format))
     from cais_registry.app import supervisor  # noqa: PLC0415 - loads the HTTP server
 

@@ -89,6 +89,36 @@ class Log(_Strict, frozen=True):
     format: Literal["auto", "json", "text"] = "auto"
 
 
+class S3(_Strict, frozen=True):
+    """`storage.s3`: a bucket of an S3-compatible object store for the bytes of blobs.
+
+    Attributes:
+        bucket: Its name.
+        access_key_file: File with the name of the access key.
+        secret_key_file: File with the secret key.
+        endpoint: `https://host:port`; left out, Amazon's own.
+        region: Region that requests are signed for.
+        prefix: Put before every key, without `/` at its ends.
+        ca_file: Certificates to trust besides the system's, PEM.
+        redirect: Send clients that pull a blob to the store (307, signed for 15 minutes).
+    """
+
+    bucket: str
+    access_key_file: str
+    secret_key_file: str
+    endpoint: str | None = None
+    region: str = "us-east-1"
+    prefix: str = ""
+    ca_file: str | None = None
+    redirect: bool = False
+
+
+class Storage(_Strict, frozen=True):
+    """`storage`: where the bytes of blobs are; left out, in the data folder."""
+
+    s3: S3
+
+
 class LimitValues(_Strict, frozen=True):
     """`limits`: what is taken from clients.
 
@@ -128,6 +158,7 @@ class Document(_Strict, frozen=True):
     access: Access | None = None
     garbage_collection: Times = Times()
     log: Log = Log()
+    storage: Storage | None = None
     limits: LimitValues = LimitValues()
     timeouts: Timeouts = Timeouts()
 

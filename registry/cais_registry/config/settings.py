@@ -53,6 +53,7 @@ class Settings:
         undelete_window: What was deleted can come back for so long.
         log_format: How log lines look.
         limits: What is taken from clients.
+        storage: The object store for blobs; None for files in `data`.
         idle: A connection without a whole request for so long is closed.
         drain: Running requests have so long when the server is told to stop.
     """
@@ -70,6 +71,7 @@ class Settings:
     limits: document.LimitValues
     idle: timedelta
     drain: timedelta
+    storage: document.Storage | None = None
 
     def fixed(self) -> tuple[object, ...]:
         """The part that a running server cannot change."""
@@ -82,6 +84,7 @@ class Settings:
             self.auth,
             self.log_format,
             self.limits,
+            self.storage,
             self.idle,
             self.drain,
         )
@@ -102,6 +105,7 @@ def resolve(
     host, port = parse_listen(flags.listen or doc.listen or default_listen)
     auth, access = _auth(doc, flags)
     _check_limits(doc.limits)
+    _check_storage(doc.storage)
     return Settings(
         data=Path(flags.data or doc.data or default_data).absolute(),
         host=host,
@@ -116,6 +120,7 @@ def resolve(
         ),
         log_format=doc.log.format,
         limits=doc.limits,
+        storage=doc.storage,
         idle=_timeout("timeouts.idle", doc.timeouts.idle),
         drain=_timeout("timeouts.drain", doc.timeouts.drain),
     )
@@ -189,6 +194,18 @@ def _timeout(field: str, text: str) -> timedelta:
     if not _SHORTEST_TIMEOUT <= found <= _LONGEST_TIMEOUT:
         raise ConfigError(f"{field}: {text[:40]!r} is not between 1s and 1h")
     return found
+
+
+def _check_storage(storage: document.Storage | None) -> None:
+    if storage is None:
+        return
+    s3 = storage.s3
+    if not s3.bucket or "/" in s3.bucket:
+        raise ConfigError("storage.s3.bucket: the name of a bucket, without /")
+    if s3.endpoint is not None and not s3.endpoint.startswith(("http://", "https://")):
+        raise ConfigError("storage.s3.endpoint: begins with https:// or http://")
+    if s3.prefix != s3.prefix.strip("/"):
+        raise ConfigError("storage.s3.prefix: without / at its ends")
 
 
 def _check_limits(limits: document.LimitValues) -> None:

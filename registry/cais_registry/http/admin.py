@@ -105,6 +105,7 @@ def describe_check(check: Check | None) -> dict[str, Any] | None:
 async def _check(deps: Deps, request: Request) -> Response:
     given = await _options(request, _StartCheck)
     options = CheckOptions(repair=given.repair, digests=given.digests)
+    deps.core.check_checkable()
     return to_json(describe_check(deps.core.checker.start(options)), status=202)
 
 

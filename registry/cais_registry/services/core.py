@@ -7,12 +7,13 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from cais_registry.model.errors import Unsupported
 from cais_registry.model.limits import Limits
 from cais_registry.model.policy import Policy
 from cais_registry.services.blobs import Blobs
@@ -68,6 +69,15 @@ class Core:
             return False
         return True
 
+    def check_checkable(self) -> None:
+        """The check of the store reads files: in a bucket it would find nothing, and believe it.
+
+        Raises:
+            Unsupported: If the bytes are not in files.
+        """
+        if self.store.space() is None:
+            raise Unsupported("fsck checks files; the blobs of this server are in an object store")
+
     async def close(self) -> None:
         """Stop background work and close the database; a run that goes is marked Failed."""
         await self.checker.stop()
@@ -86,7 +96,7 @@ async def open_core(  # noqa: PLR0913 - everything that a test turns
     limits: Limits | None = None,
     clock: Callable[[], int] = microseconds,
     failpoint: Failpoint = no_failpoint,
-    store: BlobStore | None = None,
+    store: Callable[[Executor], BlobStore] | None = None,
 ) -> Core:
     """Open (or lay out) a data folder and build the services over it.
 
@@ -100,7 +110,7 @@ async def open_core(  # noqa: PLR0913 - everything that a test turns
         limits: What clients may push.
         clock: Gives microseconds since 1970.
         failpoint: Called before each step that makes something durable.
-        store: Where the bytes of blobs are; None for the files of the folder.
+        store: Makes the store for the bytes of blobs; None for the files of the folder.
 
     Raises:
         UnusableData: If the folder cannot be used: a network file system, a newer schema, no
@@ -109,7 +119,7 @@ async def open_core(  # noqa: PLR0913 - everything that a test turns
     await asyncio.to_thread(make, data)
     database = await asyncio.to_thread(_open_database, data / DATABASE, database_url, clock)
     pool = ThreadPoolExecutor(_THREADS, "cais-io")
-    blobs = store or FileStore(Files(data), pool)
+    blobs = FileStore(Files(data), pool) if store is None else store(pool)
     reaper = Reaper(database, blobs, failpoint)
     mirror = Mirror(database, blobs)
     return Core(
