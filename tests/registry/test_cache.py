@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from cais_registry.services.cache import MOST_BYTES, Cache
 from cais_registry.stores.connection import Connection
 from cais_registry.stores.database import Database
+from cais_registry.stores.sqlite_database import SqliteDatabase
 
 _PUT = (
     "INSERT INTO fact (name, value) VALUES (:name, :value)"
@@ -44,7 +45,7 @@ def _get(name: str, connection: Connection) -> int | None:
 
 
 def _open(path: Path) -> Database:
-    database = Database.open(path)
+    database = SqliteDatabase.open(path)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE fact (name TEXT PRIMARY KEY, value INTEGER)")
     return database

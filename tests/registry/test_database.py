@@ -9,12 +9,12 @@ import pytest
 
 from cais_registry.model.errors import StorageFull
 from cais_registry.stores.connection import Connection
-from cais_registry.stores.database import Database
 from cais_registry.stores.sqlite import SqliteConnection
+from cais_registry.stores.sqlite_database import SqliteDatabase
 from cais_registry.stores.writer import MAX_BATCH
 
 
-def raw_of(database: Database) -> sqlite3.Connection:
+def raw_of(database: SqliteDatabase) -> sqlite3.Connection:
     connection = database._writer._connection
     assert isinstance(connection, SqliteConnection)
     return connection.raw
@@ -25,7 +25,7 @@ def fill(size: int) -> str:
 
 
 async def test_writes_that_wait_share_commits(tmp_path: Path) -> None:
-    database = Database.open(tmp_path / "db")
+    database = SqliteDatabase.open(tmp_path / "db")
     commits: list[int] = []
     inner = database._writer._transact
 
@@ -42,7 +42,7 @@ async def test_writes_that_wait_share_commits(tmp_path: Path) -> None:
 
 
 async def test_a_full_disk_is_told_as_such_and_changes_nothing(tmp_path: Path) -> None:
-    database = Database.open(tmp_path / "db")
+    database = SqliteDatabase.open(tmp_path / "db")
     pages = raw_of(database).execute("PRAGMA page_count").fetchone()[0]
     raw_of(database).execute(f"PRAGMA max_page_count = {pages + 4}")
 
@@ -64,7 +64,7 @@ async def test_a_full_disk_is_told_as_such_and_changes_nothing(tmp_path: Path) -
 
 
 async def test_commits_survive_a_power_loss(tmp_path: Path) -> None:
-    database = Database.open(tmp_path / "db")
+    database = SqliteDatabase.open(tmp_path / "db")
     settings = {
         name: raw_of(database).execute(f"PRAGMA {name}").fetchone()[0]
         for name in ("journal_mode", "synchronous", "foreign_keys")
@@ -74,19 +74,19 @@ async def test_commits_survive_a_power_loss(tmp_path: Path) -> None:
 
 
 async def test_closing_finishes_what_was_handed_over(tmp_path: Path) -> None:
-    database = Database.open(tmp_path / "db")
+    database = SqliteDatabase.open(tmp_path / "db")
     tasks = [asyncio.create_task(database.write(lambda c: c.execute(fill(8)))) for _ in range(100)]
     await asyncio.sleep(0)
     database.close()
     await asyncio.gather(*tasks)
-    again = Database.open(tmp_path / "db")
+    again = SqliteDatabase.open(tmp_path / "db")
     assert await again.read(lambda c: c.execute("SELECT COUNT(*) AS n FROM gc_run")[0]["n"]) == 100
     again.close()
 
 
 async def test_time_never_goes_back_though_the_clock_does(tmp_path: Path) -> None:
     times = iter([1000, 900, 2000])
-    database = Database.open(tmp_path / "db", clock=lambda: next(times, 500))
+    database = SqliteDatabase.open(tmp_path / "db", clock=lambda: next(times, 500))
     seen = [await database.write(lambda c: c.now) for _ in range(6)]
     assert seen == sorted(set(seen))
     assert database.now() >= seen[-1]
@@ -96,4 +96,4 @@ async def test_time_never_goes_back_though_the_clock_does(tmp_path: Path) -> Non
 def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "db").write_bytes(b"something else" * 1000)
     with pytest.raises(sqlite3.DatabaseError):
-        Database.open(tmp_path / "db")
+        SqliteDatabase.open(tmp_path / "db")

@@ -32,6 +32,7 @@ from cais_registry.stores.database import Database, microseconds
 from cais_registry.stores.file_store import FileStore
 from cais_registry.stores.files import Files
 from cais_registry.stores.layout import DATABASE, GC_LOCK, UnusableData, make
+from cais_registry.stores.sqlite_database import SqliteDatabase
 
 __all__ = ["Core", "Limits", "open_core"]
 
@@ -148,6 +149,6 @@ def _open_database(path: Path, url: str | None, clock: Callable[[], int]) -> Dat
 
         return PostgresDatabase(url, clock)
     try:
-        return Database.open(path, clock)
+        return SqliteDatabase.open(path, clock)
     except sqlite3.Error as error:
         raise UnusableData(f"the database {path} cannot be opened: {error}") from error

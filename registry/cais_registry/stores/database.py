@@ -1,17 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
+"""What the services know of a database; SQLite and PostgreSQL stand behind it."""
+
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Hashable
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from cais_registry.stores.connection import Connection
-from cais_registry.stores.migrate import migrate
-from cais_registry.stores.sqlite import SqliteConnection, connect, translated
-from cais_registry.stores.writer import Job, Writer
 
 T = TypeVar("T")
 MAX_WAITING: Final = 1024
@@ -23,91 +19,41 @@ def microseconds() -> int:
     return time.time_ns() // 1000
 
 
-class Database:
+class Database(Protocol):
     """Transactions over the registry's metadata.
 
     The functions handed over run over one `Connection` and touch nothing else: a write may be run
     again when the commit that it shared with others could not be made.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], int] = microseconds) -> None:
-        self._path = path
-        self._clock = clock
-        self._reader = connect(path)
-        self._version = self._reader.raw.cursor()
-        self._writer = Writer(connect(path), clock)
-        self._waiting = asyncio.Semaphore(MAX_WAITING)
-        self._slow: tuple[ThreadPoolExecutor, SqliteConnection] | None = None
-
-    @classmethod
-    def open(cls, path: Path, clock: Callable[[], int] = microseconds) -> Database:
-        """Open a database, make or migrate its tables first if need be.
-
-        Args:
-            path: The file; made when missing, its folder exists.
-            clock: Gives microseconds since 1970.
-
-        Raises:
-            SchemaUnknown: If a newer version of the program has changed the tables.
-            sqlite3.Error: If the file is no database.
-        """
-        migrate(path)
-        return cls(path, clock)
-
     def now(self) -> int:
         """The time, in microseconds since 1970; not before any write that is done."""
-        return max(self._clock(), self._writer.last)
 
     async def version(self) -> Hashable | None:
         """A value that is another one after every commit, of whichever process.
 
         What was read after this was asked is true for as long as it stays the same: caches rest on
-        it (docs/adr/0009). Where there is no cheaper way, it is a row that each writing transaction
-        raises; None where asking costs as much as reading: then nothing is remembered.
+        it (docs/adr/0009). None where asking costs as much as reading: then nothing is remembered.
         """
-        # differs for a connection once another one has committed; the one that reads never does
-        found: int = self._version.execute("PRAGMA data_version").fetchone()[0]
-        return found
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run a short function over one snapshot (point queries, pages: microseconds)."""
-        return _snapshot(self._reader, work, self.now())
+        """Run a short function over one snapshot (point queries, pages).
+
+        Raises:
+            Unavailable: If the database is away.
+        """
 
     async def read_slowly(self, work: Callable[[Connection], T]) -> T:
-        """Run a function that may take long over one snapshot, away from the event loop."""
-        if self._slow is None:
-            self._slow = (ThreadPoolExecutor(1, "cais-reader"), connect(self._path))
-        pool, connection = self._slow
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(pool, _snapshot, connection, work, self.now())
+        """Run a function that may take long over one snapshot; short reads do not wait for it."""
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run a function in a transaction; return its result once that survives a power loss.
 
         Raises:
             StorageFull: If the disk is full; nothing was changed.
+            Unavailable: If the database is away; whether anything was changed is unknown.
             Exception: Whatever the function raises; nothing was changed.
         """
-        async with self._waiting:
-            future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-            self._writer.submit(Job(work, future))
-            return await future
 
     def close(self) -> None:
         """Finish the writes that wait, then close."""
-        self._writer.stop()
-        if self._slow is not None:
-            pool, connection = self._slow
-            pool.shutdown()
-            connection.raw.close()
-        self._reader.raw.close()
-
-
-def _snapshot(connection: SqliteConnection, work: Callable[[Connection], T], now: int) -> T:
-    try:
-        connection.begin(write=False, now=now)
-        return work(connection)
-    except Exception as error:
-        raise translated(error) from error
-    finally:
-        connection.rollback()

@@ -15,9 +15,9 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from cais_registry.model.errors import Unavailable
 from cais_registry.stores.connection import Connection
-from cais_registry.stores.database import Database
 from cais_registry.stores.migrate import SchemaUnknown
 from cais_registry.stores.postgresql_database import PostgresDatabase
+from cais_registry.stores.sqlite_database import SqliteDatabase
 from registry.test_stateful import Schedule
 from support.postgresql import Cluster
 
@@ -94,7 +94,7 @@ def test_a_database_of_a_newer_version_is_refused_with_what_to_do(dsn: str) -> N
 
 def test_both_databases_have_the_same_columns_and_keys(dsn: str, tmp_path: Path) -> None:
     PostgresDatabase(dsn).close()
-    Database.open(tmp_path / "db").close()
+    SqliteDatabase.open(tmp_path / "db").close()
     with psycopg.connect(dsn) as connection:
         there = connection.execute(
             "SELECT table_name, column_name, is_nullable FROM information_schema.columns"
