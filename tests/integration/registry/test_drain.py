@@ -32,6 +32,7 @@ def upload(server: Server, content: bytes) -> Iterator[http.client.HTTPConnectio
         connection.putrequest("POST", f"/v2/a/blobs/uploads/?digest={digest_of(content)}")
         connection.putheader("Content-Length", str(len(content)))
         connection.endheaders(content[: len(content) // 2])
+        wait_until(lambda: any((server.data / "uploads").iterdir()), what="the upload has begun")
         yield connection
 
 
