@@ -143,10 +143,7 @@ class Manifests:
         self._check_limits(content, tags)
         digest = _digest_of(content, reference)
         pointed = (reference, *tags) if isinstance(reference, Tag) else tuple(tags)
-        parsed = await asyncio.to_thread(
-            parse, content, content_type, max_references=self._limits.manifest_references
-        )
-        new = self._new(digest, content, parsed)
+        new = self._new(digest, content, await self._parse(content, content_type))
         self._failpoint("M1")
         put = await self._database.write(partial(put_manifest, repo=repo, new=new, tags=pointed))
         if put.missing:
@@ -154,7 +151,7 @@ class Manifests:
         self._failpoint("M1.done")
         if put.copy is not None:
             await self._mirror.copy(put.copy, content)
-        return PutResult(digest=digest, subject=parsed.subject, tags=pointed)
+        return PutResult(digest=digest, subject=new.subject, tags=pointed)
 
     def _check_limits(self, content: bytes, tags: Sequence[Tag]) -> None:
         limits = self._limits
@@ -167,6 +164,10 @@ class Manifests:
                 f"{len(tags)} tags in one push, at most {limits.tags_per_push} are taken"
             )
         self._mirror.check_room(len(content))
+
+    async def _parse(self, content: bytes, content_type: str | None) -> Manifest:
+        most = self._limits.manifest_references
+        return await asyncio.to_thread(parse, content, content_type, max_references=most)
 
     def _new(self, digest: Digest, content: bytes, parsed: Manifest) -> NewManifest:
         return NewManifest(

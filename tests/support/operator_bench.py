@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cais_operator import names
+from cais_operator.cluster import Children
+from cais_operator.observed import ServerState
+from cais_operator.reconcile import Reconciler
+from cais_operator.resource import Key
+from operator_builders import NOW, SETTINGS, body
+from support.fake_cluster import FakeCluster
+
+KEY = Key("team-a", "team")
+USAGE = {
+    "repositories": 0,
+    "tags": 0,
+    "bytes": 0,
+    "bytesReclaimable": 0,
+    "disk": {"capacity": 1 << 30, "available": 1 << 29},
+}
+
+
+@dataclass(slots=True)
+class StubServer:
+    """A registry server that has loaded what it was told."""
+
+    files: Mapping[str, str] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    async def state(self, *, host: str, ca: str, password: str) -> ServerState:
+        assert ca.startswith("-----BEGIN CERTIFICATE-----")
+        assert password
+        self.asked.append(host)
+        return ServerState(files=self.files, usage=USAGE, gc={"last": None})
+
+
+@dataclass(slots=True)
+class Bench:
+    """A cluster, a server, and an operator that can be started anew."""
+
+    cluster: FakeCluster = field(default_factory=FakeCluster)
+    server: StubServer = field(default_factory=StubServer)
+
+    def operator(self) -> Reconciler:
+        return Reconciler(
+            cluster=self.cluster,
+            children=Children(),
+            server=self.server,
+            settings=SETTINGS,
+            now=lambda: NOW,
+        )
+
+    async def settle(self) -> None:
+        operator = self.operator()
+        for _ in range(3):
+            await operator.reconcile(KEY)
+
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.cluster.objects[names.KIND, "team-a", "team"]["status"]
+        return found
+
+    def condition(self, kind: str) -> dict[str, Any]:
+        return next((one for one in self.status()["conditions"] if one["type"] == kind), {})
+
+    def text(self, secret: str, key: str = "password", namespace: str = "team-a") -> str:
+        data = self.cluster.objects["Secret", namespace, secret]["data"]
+        return base64.b64decode(data[key]).decode()
+
+    def run_pods(self) -> None:
+        """What the controllers and the kubelet would do."""
+        claim = {"phase": "Bound", "capacity": {"storage": "10Gi"}}
+        self.cluster.change("PersistentVolumeClaim", "team-data", status=claim)
+        deployment = self.cluster.objects["Deployment", "team-a", "team"]
+        status = {
+            "observedGeneration": deployment["metadata"]["generation"],
+            "availableReplicas": 1,
+            "updatedReplicas": 1,
+        }
+        self.cluster.change("Deployment", "team", status=status)
+
+
+def bench(spec: Mapping[str, Any] | None = None) -> Bench:
+    made = Bench()
+    made.cluster.put({**body(spec), "apiVersion": names.API_VERSION, "kind": names.KIND})
+    return made
+
+
+EVERYTHING = {
+    ("Service", "team"),
+    ("NetworkPolicy", "team"),
+    ("NetworkPolicy", "team.gc"),
+    ("ServiceAccount", "team"),
+    ("ConfigMap", "team-config"),
+    ("ConfigMap", "team-ca"),
+    ("PersistentVolumeClaim", "team-data"),
+    ("Deployment", "team"),
+    ("CronJob", "team-gc"),
+    ("Secret", "team-tls"),
+    ("Secret", "team-admin"),
+    ("Secret", "team-gc"),
+    ("Secret", "team-pull"),
+    ("Secret", "team-users"),
+}
+
+
+def children(made: Bench) -> set[tuple[str, str]]:
+    skipped = (names.KIND, "Event")
+    return {
+        (kind, name)
+        for kind, namespace, name in made.cluster.objects
+        if namespace == "team-a" and kind not in skipped
+    }
