@@ -72,7 +72,7 @@ integration: install ## The real server on loopback; the operator against a real
 
 .PHONY: conformance
 conformance: install ## The OCI distribution-spec suite against the real server
-	$(PYTHON) hack/programs.py conformance
+	$(PYTHON) hack/programs.py conformance versitygw
 	$(PYTEST) tests/conformance
 
 .PHONY: clients

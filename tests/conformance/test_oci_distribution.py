@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 import programs
+from support.objectstore import s3_running
 from support.registry import Server, htpasswd, make_certificate, running
 
 HACK = Path(programs.__file__)
@@ -97,3 +98,17 @@ def test_every_test_passes_on_postgresql(suite: Path, tmp_path: Path, dsn: str) 
     config = SPARSE | {"database": {"urlFile": str(tmp_path / "url")}}
     with running(tmp_path, config=config) as server:
         check(run(suite, server, tmp_path, OCI_TLS="disabled"))
+
+
+def test_every_test_passes_on_postgresql_and_an_object_store(
+    suite: Path, tmp_path: Path, dsn: str
+) -> None:
+    (tmp_path / "url").write_text(dsn)
+    (tmp_path / "s3").mkdir()
+    with s3_running(tmp_path / "s3") as s3:
+        config = SPARSE | {
+            "database": {"urlFile": str(tmp_path / "url")},
+            "storage": s3.settings(tmp_path),
+        }
+        with running(tmp_path, config=config) as server:
+            check(run(suite, server, tmp_path, OCI_TLS="disabled"))
