@@ -81,6 +81,10 @@ clients: install ## Clients that people use, against the real server
 	$(PYTHON) hack/programs.py crane regctl oras helm cosign buildctl buildkitd containerd ctr runc
 	$(PYTEST) -n $(JOBS) tests/clients
 
+.PHONY: ledger
+ledger: install ## Kill the server hundreds of times under load; what was acknowledged has to be there
+	CAIS_LEDGER_CYCLES=$(or $(CYCLES),300) $(PYTEST) tests/integration/registry/test_ledger.py
+
 .PHONY: test
 test: ## Every rung of tests, from style to whole cluster
 	$(MAKE) check
