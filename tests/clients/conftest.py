@@ -7,6 +7,7 @@ import base64
 import json
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,13 @@ class Place:
         """What the registry says a reference is; None if it knows none."""
         answer = self.server.ask("HEAD", f"/v2/{repo}/manifests/{reference}")
         return answer["Docker-Content-Digest"] if answer.status == 200 else None
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder whose name leaves room for the names of sockets (108 bytes, unix(7))."""
+    with tempfile.TemporaryDirectory(prefix="cais-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from support.registry import DEADLINE, wait_until
@@ -14,10 +15,8 @@ DOCKERFILE = "FROM scratch\nCOPY hello /hello\nCOPY other /other\n"
 
 
 @contextmanager
-def buildkit(place: Any) -> Iterator[tuple[str, ...]]:
+def buildkit(place: Any, folder: Path) -> Iterator[tuple[str, ...]]:
     """Run buildkitd in a folder of its own; yields how its client is called."""
-    folder = place.folder / "buildkit"
-    folder.mkdir(exist_ok=True)
     address = f"unix://{folder}/buildkitd.sock"
     config = folder / "buildkitd.toml"
     config.write_text(f'[registry."{place.host}"]\nhttp = false\nca = ["{place.ca}"]\n')
@@ -54,7 +53,7 @@ def _answers(place: Any, client: tuple[str, ...]) -> bool:
     return ended.returncode == 0
 
 
-def test_buildkit_keeps_its_cache_in_the_registry(place: Any) -> None:
+def test_buildkit_keeps_its_cache_in_the_registry(place: Any, short_folder: Path) -> None:
     source = place.folder / "source"
     source.mkdir()
     (source / "Dockerfile").write_text(DOCKERFILE)
@@ -64,7 +63,7 @@ def test_buildkit_keeps_its_cache_in_the_registry(place: Any) -> None:
     local = ("--local", f"context={source}", "--local", f"dockerfile={source}")
     cache = f"type=registry,ref={place.host}/team/cache:v1"
     image = f"type=image,name={place.host}/team/hello:v1,push=true"
-    with buildkit(place) as client:
+    with buildkit(place, short_folder) as client:
         export = ("--export-cache", f"{cache},mode=max,image-manifest=true", "--output", image)
         place.run(*client, *build, *local, *export)
         assert place.digest("team/hello", "v1") is not None

@@ -37,14 +37,12 @@ snapshotter = "native"
 
 
 @contextmanager
-def containerd(place: Any, programs_in: Path) -> Iterator[tuple[str | Path, ...]]:
+def containerd(place: Any, programs_in: Path, folder: Path) -> Iterator[tuple[str | Path, ...]]:
     """Run containerd in a folder of its own; yields how its client is called."""
-    folder = place.folder / "containerd"
-    folder.mkdir()
     version, more = (3, _PARALLEL) if programs_in == OURS else (2, "")
     (folder / "config.toml").write_text(_CONFIG.format(folder=folder, version=version) + more)
     with (folder / "log").open("wb") as log:
-        command = [programs_in / "containerd", "--config", folder / "config.toml"]
+        command = [str(programs_in / "containerd"), "--config", str(folder / "config.toml")]
         process = subprocess.Popen(command, env=place.environment, stdout=log, stderr=log)
     client = (programs_in / "ctr", "--address", folder / "containerd.sock")
     try:
@@ -63,7 +61,7 @@ def _answers(place: Any, client: tuple[str | Path, ...]) -> bool:
 
 
 @pytest.mark.parametrize("programs_in", [DEBIAN, OURS], ids=["1.6", "2.4"])
-def test_containerd_pushes_and_pulls(place: Any, programs_in: Path) -> None:
+def test_containerd_pushes_and_pulls(place: Any, short_folder: Path, programs_in: Path) -> None:
     digest = make_image(place.folder / "source", "hello", layers=3, size=12 << 20)
     hosts = place.folder / "certs.d" / place.host
     hosts.mkdir(parents=True)
@@ -71,7 +69,7 @@ def test_containerd_pushes_and_pulls(place: Any, programs_in: Path) -> None:
     first, second = f"{place.host}/team/hello:v1", f"{place.host}/team/other:v1"
     place.run("crane", "push", place.folder / "source", first)
     login = ("--user", place.server.login, "--hosts-dir", place.folder / "certs.d")
-    with containerd(place, programs_in) as ctr:
+    with containerd(place, programs_in, short_folder) as ctr:
         place.run(*ctr, "images", "pull", "--snapshotter", "native", *login, first)
         assert digest in place.run(*ctr, "images", "ls")
         place.run(*ctr, "images", "tag", first, second)
