@@ -32,6 +32,7 @@ from cais_registry.stores.database import Database, microseconds
 from cais_registry.stores.file_store import FileStore
 from cais_registry.stores.files import Files
 from cais_registry.stores.layout import DATABASE, GC_LOCK, UnusableData, make
+from cais_registry.stores.snapshots import Snapshots
 from cais_registry.stores.sqlite_database import SqliteDatabase
 
 __all__ = ["Core", "Limits", "open_core"]
@@ -133,7 +134,9 @@ async def open_core(  # noqa: PLR0913 - everything that a test turns
         usage=Usage(database, blobs),
         collector=GarbageCollector(database, reaper, data / GC_LOCK, policy, failpoint),
         checker=Checker(database, data, mirror, reaper),
-        housekeeping=Housekeeping(database, reaper, mirror),
+        housekeeping=Housekeeping(
+            database, reaper, mirror, Snapshots(data / DATABASE) if database_url is None else None
+        ),
         database=database,
         pool=pool,
         mirror=mirror,
@@ -151,4 +154,6 @@ def _open_database(path: Path, url: str | None, clock: Callable[[], int]) -> Dat
     try:
         return SqliteDatabase.open(path, clock)
     except sqlite3.Error as error:
-        raise UnusableData(f"the database {path} cannot be opened: {error}") from error
+        raise UnusableData(
+            f"the database {path} cannot be opened: {error}; {path.parent / 'snapshots'} has copies"
+        ) from error

@@ -5,6 +5,8 @@ data/
 ├── lock                                  held by the server that uses the folder
 ├── gc.lock                               held while garbage collection runs
 ├── metadata.sqlite3 (-wal, -shm)         everything but the bytes of blobs
+├── snapshots/metadata-<time>.sqlite3      copies of the database, one an hour, three at most
+├── damaged/                              what a check of the store has moved aside
 ├── uploads/<upload id>                   bytes of uploads that go on
 ├── blobs/<algorithm>/<ab>/<abcdef...>/<upload id>       bytes of a blob; written once
 └── manifests/<algorithm>/<ab>/<abcdef...>/<unique id>   copies of manifests, for a rebuild
