@@ -24,7 +24,7 @@ def run_pod(place: Place) -> None:
     shell.type(listed)
     print("The registry's log of it; `ns` is the registry that containerd says it means:")
     log = f"kubectl -n {NAMESPACE} logs deployment/{REGISTRY} --since=5m"
-    shell.type(f'{log} | grep \'"ns": "{ADDRESS}"\' | tail -3')
+    shell.type(f'{log} | grep \'"ns":"{ADDRESS}"\' | tail -3')
 
 
 def _forget(shell: Shell) -> None:

@@ -50,7 +50,7 @@ def test_the_kubelet_pulls_by_the_registrys_own_name(demo: str) -> None:
     pod = section(demo, "A Pod whose image")
     assert "pod/hello condition met" in pod
     assert "hello from an image of" in pod
-    assert '"ns": "team.team-a.svc:5000"' in pod
+    assert '"ns":"team.team-a.svc:5000"' in pod
 
 
 def test_the_space_of_a_deleted_tag_is_back(demo: str) -> None:

@@ -58,6 +58,21 @@ def test_a_folder_is_made_with_all_that_is_in_it(tmp_path: Path) -> None:
     }
 
 
+def test_new_folders_above_the_data_are_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    real = layout.sync_folder
+
+    def sync(folder: Path) -> None:
+        synced.append(folder)
+        real(folder)
+
+    monkeypatch.setattr(layout, "sync_folder", sync)
+    layout.make(tmp_path / "a" / "b" / "data")
+    assert {tmp_path, tmp_path / "a", tmp_path / "a" / "b"} <= set(synced)
+
+
 def test_a_folder_that_cannot_be_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UnusableData, match="cannot be used as data folder") as refused:

@@ -150,7 +150,9 @@ class Blobs:
         Returns:
             True if `repo` has the blob now (with a lease); False if the client has to send it.
         """
-        found = await self._database.read(partial(_source, digest, source, readable))
+        # many repositories may have it: looking for one that is readable must not hold others up
+        read = self._database.read_slowly if source is None else self._database.read
+        found = await read(partial(_source, digest, source, readable))
         if found is None:
             return False
         origin, row = found

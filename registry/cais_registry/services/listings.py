@@ -131,7 +131,7 @@ class Referrers:
             rows = referrers_after(connection, repo_id, str(subject), artifact_type, last or "")
             return _cut(rows, limit)
 
-        rows, more = await self._database.read(work)
+        rows, more = await self._database.read_slowly(work)  # the filter may pass over many
         items = tuple(_referrer(row) for row in rows)
         return Page(items=items, last=str(items[-1].digest) if items and more else None)
 

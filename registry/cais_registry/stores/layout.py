@@ -90,7 +90,7 @@ def make(data: Path) -> None:
         UnusableData: If that cannot be, or the folder is on a network file system.
     """
     try:
-        data.mkdir(parents=True, exist_ok=True)
+        _make_folders(data)
         kind = filesystem(Path("/proc/self/mountinfo").read_text("utf-8"), data.resolve())
         if is_network(kind):
             raise UnusableData(
@@ -102,6 +102,14 @@ def make(data: Path) -> None:
         sync_folder(data)
     except OSError as error:
         raise _cannot(data, error) from error
+
+
+def _make_folders(data: Path) -> None:
+    """Make a folder and those above it; a new name is durable when its folder was synced."""
+    new = [folder for folder in (data, *data.parents) if not folder.exists()]
+    data.mkdir(parents=True, exist_ok=True)
+    for folder in reversed(new):
+        sync_folder(folder.parent)
 
 
 def _cannot(data: Path, error: OSError) -> UnusableData:
