@@ -39,6 +39,7 @@ TAGS = st.sampled_from(["a", "b"])
 CRASH = st.none() | st.integers(0, 6)
 PICK = st.integers(0, 10_000)
 NOTHING = timedelta(0)
+MICROSECOND = timedelta(microseconds=1)
 
 
 class Crash(BaseException):
@@ -62,6 +63,7 @@ class Schedule(RuleBasedStateMachine):
         self.promised: dict[Key, int] = {}
         self.manifests: dict[Key, bytes] = {}
         self.tags: dict[tuple[RepoName, str], Digest] = {}
+        self.gone: dict[Key, tuple[bytes, int]] = {}  # deleted by digest, when
         self.open()
 
     # --- the program, its crashes and restarts
@@ -233,12 +235,31 @@ class Schedule(RuleBasedStateMachine):
         digest = Digest.of(content)
         self.do(self.core.manifests.delete(repo, digest))
         if not self.has_manifest(repo, digest):
-            self.manifests.pop((repo, digest), None)
+            self.gone[repo, digest] = self.manifests.pop((repo, digest)), self.clock.now
             self.tags = {
                 key: target
                 for key, target in self.tags.items()
                 if (key[0], target) != (repo, digest)
             }
+
+    @rule(repo=REPOS, number=PICK, tag=st.none() | TAGS)
+    def bring_back(self, repo: RepoName, number: int, tag: str | None) -> None:
+        """What was deleted within the window comes back whole, whatever happened since."""
+        gone = [digest for where, digest in self.gone if where == repo]
+        if tag is None and not gone:
+            return
+        reference = Tag(tag) if tag is not None else gone[number % len(gone)]
+        restored = self.do(self.core.undelete.bring_back(repo, reference))
+        if tag is None and not self.has_manifest(repo, gone[number % len(gone)]):
+            _, since = self.gone[repo, gone[number % len(gone)]]
+            assert self.clock.now >= since + self.policy.undelete_window // MICROSECOND
+        if restored is not None:
+            assert not any((repo, name) in self.tags for name in restored.tags)
+            self.tags |= {(repo, name): restored.digest for name in restored.tags}
+        for key, (content, _) in list(self.gone.items()):  # an index brings its parts with it
+            if self.has_manifest(*key):
+                self.manifests[key] = content
+                del self.gone[key]
 
     @rule(repo=REPOS, content=CONTENTS)
     def delete_blob(self, repo: RepoName, content: bytes) -> None:

@@ -62,6 +62,18 @@ bytes of blobs to damaged/ in the data folder: then the blob is unknown, and the
 heals every image that uses it.
 """
 
+_UNDELETE = """\
+Bring back what was deleted: a tag, or a manifest with the tags that went with it. That works for
+the undelete window (garbageCollection.undeleteWindow, 24 hours unless set) and until the first
+garbage collection after it.
+
+  cais-registry undelete --server URL team/app                    show what can come back
+  cais-registry undelete --server URL team/app:v1                 a tag
+  cais-registry undelete --server URL team/app@sha256:4e0f...     a manifest and its tags
+
+A tag that points at something else by now is left as it is.
+"""
+
 _IMPORT = """\
 Take over the folder of a CNCF Distribution registry (registry:2, registry:3, docker-registry):
 every repository with its manifests, tags and blobs. The folder is only read. Each digest is
@@ -129,6 +141,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_client(fsck, is_required=False)
     fsck.add_argument("--repair", action="store_true", help="change what is safe to change")
     fsck.add_argument("--digests", action="store_true", help="also read and hash every blob")
+    undelete = _add(commands, "undelete", "bring back what was deleted", _UNDELETE)
+    _add_client(undelete)
+    undelete.add_argument("what", metavar="NAME[:TAG|@DIGEST]", help="repository, and what of it")
     taken = _add(commands, "import", "take over the folder of another registry", _IMPORT)
     taken.add_argument(
         "--from", metavar="DIR", dest="source", required=True, help="its root folder"

@@ -4,21 +4,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Any
 
 import msgspec
 
+from cais_registry.http import deleted
 from cais_registry.http.deps import Deps
-from cais_registry.http.errors import BadRequest, MethodNotAllowed, NoSuchPage
+from cais_registry.http.errors import MethodNotAllowed, NoSuchPage
+from cais_registry.http.json_body import read_json
 from cais_registry.http.requests import Request
 from cais_registry.http.responses import Response, to_json
 from cais_registry.http.router import AdminPath
 from cais_registry.model.check import Check
 from cais_registry.model.run import Run
 from cais_registry.services.checker import CheckOptions
-
-T = TypeVar("T")
-_MOST_BODY: Final = 4096
 
 
 class _StartCheck(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
@@ -30,7 +29,7 @@ class _Start(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
     dry_run: bool = False
 
 
-async def handle(deps: Deps, request: Request, path: AdminPath) -> Response:
+async def handle(deps: Deps, request: Request, path: AdminPath) -> Response:  # noqa: PLR0911 - one line a path
     """Answer `/cais/v1/...`."""
     if request.method == "POST":
         return await _post(deps, request, path)
@@ -43,6 +42,10 @@ async def handle(deps: Deps, request: Request, path: AdminPath) -> Response:
             return await _run(deps, run_id)
         case AdminPath("usage"):
             return await _usage(deps)
+        case AdminPath("deleted"):
+            return await deleted.show(deps, request)
+        case AdminPath("undelete"):
+            raise MethodNotAllowed(request.method, ("POST",))
         case _:
             loaded = deps.loaded()
             return to_json({"files": dict(loaded.files), "error": loaded.error})
@@ -54,6 +57,8 @@ async def _post(deps: Deps, request: Request, path: AdminPath) -> Response:
             return await _start(deps, request)
         case AdminPath("fsck"):
             return await _check(deps, request)
+        case AdminPath("undelete"):
+            return await deleted.bring_back(deps, request)
         case _:
             raise MethodNotAllowed("POST", ("GET", "HEAD"))
 
@@ -103,27 +108,17 @@ def describe_check(check: Check | None) -> dict[str, Any] | None:
 
 
 async def _check(deps: Deps, request: Request) -> Response:
-    given = await _options(request, _StartCheck)
+    given = await read_json(request, _StartCheck, like='{"repair": false, "digests": false}')
     options = CheckOptions(repair=given.repair, digests=given.digests)
     deps.core.check_checkable()
     return to_json(describe_check(deps.core.checker.start(options)), status=202)
 
 
 async def _start(deps: Deps, request: Request) -> Response:
-    options = await _options(request, _Start)
+    options = await read_json(request, _Start, like='{"dryRun": false}')
     run = await deps.core.collector.start(dry_run=options.dry_run)
     headers = (("Location", f"/cais/v1/gc/{run.id}"),)
     return to_json(describe(run), status=202, headers=headers)
-
-
-async def _options(request: Request, kind: type[T]) -> T:
-    """The body; an empty one means the defaults."""
-    body = await request.body.read(limit=_MOST_BODY)
-    try:
-        return msgspec.json.decode(body if body.strip() else b"{}", type=kind)
-    except msgspec.MsgspecError as error:
-        shape = msgspec.json.encode(kind()).decode()
-        raise BadRequest(f"the body is not like {shape}: {error}") from error
 
 
 async def _runs(deps: Deps) -> dict[str, Any]:

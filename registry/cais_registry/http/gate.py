@@ -22,6 +22,8 @@ _ADMIN: Final = {
     "fsck": Action.ADMIN,
     "usage": Action.USAGE,
     "config": Action.USAGE,
+    "deleted": Action.ADMIN,
+    "undelete": Action.ADMIN,
 }
 _NEEDED: Final = {
     "GET": Action.PULL,

@@ -23,17 +23,17 @@ _INDEX: Final = "application/vnd.oci.image.index.v1+json"
 
 async def tags(deps: Deps, request: Request, path: TagsPath) -> Response:
     """Answer `/v2/<name>/tags/list`."""
-    limit, last = _page(request)
+    limit, last = asked_page(request)
     page = await deps.core.tags.list(path.repo, limit=limit, last=last)
-    link = _link(request, page.last, n=limit)
+    link = next_page(request, page.last, n=limit)
     return to_json({"name": str(path.repo), "tags": list(page.items)}, headers=link)
 
 
 async def catalog(deps: Deps, request: Request, caller: Caller) -> Response:
     """Answer `/v2/_catalog`: what the caller may pull from, and nothing else."""
-    limit, last = _page(request)
+    limit, last = asked_page(request)
     page = await deps.core.catalog.list(limit=limit, last=last, readable=caller.readable())
-    link = _link(request, page.last, n=limit)
+    link = next_page(request, page.last, n=limit)
     return to_json({"repositories": list(page.items)}, headers=link)
 
 
@@ -47,7 +47,7 @@ async def referrers(deps: Deps, request: Request, path: ReferrersPath) -> Respon
         limit=_REFERRERS_ON_A_PAGE,
         last=request.parameter("last"),
     )
-    headers: Headers = (("Content-Type", _INDEX), *_link(request, page.last))
+    headers: Headers = (("Content-Type", _INDEX), *next_page(request, page.last))
     if kind is not None:
         headers += (("OCI-Filters-Applied", "artifactType"),)
     manifests = [_descriptor(referrer) for referrer in page.items]
@@ -68,7 +68,12 @@ def _descriptor(referrer: Referrer) -> dict[str, Any]:
     return descriptor
 
 
-def _page(request: Request) -> tuple[int, str | None]:
+def asked_page(request: Request) -> tuple[int, str | None]:
+    """Read `n` and `last`.
+
+    Raises:
+        PaginationInvalid: If `n` is not a number.
+    """
     text, last = request.parameter("n"), request.parameter("last")
     if text is None:
         return MOST_ITEMS, last
@@ -77,7 +82,7 @@ def _page(request: Request) -> tuple[int, str | None]:
     return min(int(text[:9]), MOST_ITEMS), last
 
 
-def _link(request: Request, last: str | None, *, n: int | None = None) -> Headers:
+def next_page(request: Request, last: str | None, *, n: int | None = None) -> Headers:
     """Point to the next page (RFC 8288), keeping what else was asked for."""
     if last is None:
         return ()

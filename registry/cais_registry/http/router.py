@@ -190,11 +190,11 @@ def _blob_or_upload(repo: RepoName, tail: str) -> Path:
     return BlobPath(repo, Digest.parse(tail))
 
 
-_ADMIN: Final = frozenset(("gc", "fsck", "usage", "config"))
+_ADMIN: Final = ("gc", "fsck", "usage", "config", "deleted", "undelete")
 
 
 def _admin(rest: str) -> AdminPath:
     noun, slash, item = rest.partition("/")
     if noun not in _ADMIN or (slash and (noun != "gc" or not item)):
-        raise NoSuchPage("there is nothing here; /cais/v1/ has gc, gc/<id>, fsck, usage and config")
+        raise NoSuchPage(f"there is nothing here; /cais/v1/ has gc/<id> and {', '.join(_ADMIN)}")
     return AdminPath(noun, item or None)

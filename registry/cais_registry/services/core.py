@@ -25,6 +25,7 @@ from cais_registry.services.listings import Catalog, Referrers, Tags
 from cais_registry.services.manifests import Manifests
 from cais_registry.services.mirror import Mirror
 from cais_registry.services.reaper import Reaper
+from cais_registry.services.undelete import Undelete
 from cais_registry.services.uploads import Uploads
 from cais_registry.services.usage import Usage
 from cais_registry.stores.blobstore import BlobStore
@@ -54,6 +55,7 @@ class Core:
     usage: Usage
     collector: GarbageCollector
     checker: Checker
+    undelete: Undelete
     housekeeping: Housekeeping
 
     database: Database
@@ -134,6 +136,7 @@ async def open_core(  # noqa: PLR0913 - everything that a test turns
         usage=Usage(database, blobs),
         collector=GarbageCollector(database, reaper, data / GC_LOCK, policy, failpoint),
         checker=Checker(database, data, mirror, reaper),
+        undelete=Undelete(database, limits or Limits()),
         housekeeping=Housekeeping(
             database, reaper, mirror, Snapshots(data / DATABASE) if database_url is None else None
         ),
