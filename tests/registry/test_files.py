@@ -122,5 +122,5 @@ def test_a_full_disk_is_told_as_such(
 
 
 def test_space_is_told(files: Files) -> None:
-    capacity, available = files.space()
-    assert 0 < available <= capacity
+    space = files.space()
+    assert 0 < space.available <= space.capacity

@@ -92,6 +92,7 @@ class Worker:
             return
         tasks = [
             _start(core.housekeeping.serve(), name="housekeeping"),
+            _start(core.pressure.serve(), name="pressure"),
             _start(self._watch(), name="watch"),
         ]
         loop = asyncio.get_running_loop()

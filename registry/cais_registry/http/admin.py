@@ -147,6 +147,7 @@ async def _usage(deps: Deps) -> Response:
             "bytes": usage.bytes,
             "bytesReclaimable": usage.bytes_reclaimable,
             "disk": disk,
+            "storagePressure": deps.core.pressure.look(),
         }
     )
 

@@ -24,6 +24,7 @@ from cais_registry.services.housekeeping import Housekeeping
 from cais_registry.services.listings import Catalog, Referrers, Tags
 from cais_registry.services.manifests import Manifests
 from cais_registry.services.mirror import Mirror
+from cais_registry.services.pressure import Pressure
 from cais_registry.services.reaper import Reaper
 from cais_registry.services.undelete import Undelete
 from cais_registry.services.uploads import Uploads
@@ -56,6 +57,7 @@ class Core:
     collector: GarbageCollector
     checker: Checker
     undelete: Undelete
+    pressure: Pressure
     housekeeping: Housekeeping
 
     database: Database
@@ -137,6 +139,7 @@ async def open_core(  # noqa: PLR0913 - everything that a test turns
         collector=GarbageCollector(database, reaper, data / GC_LOCK, policy, failpoint),
         checker=Checker(database, data, mirror, reaper),
         undelete=Undelete(database, limits or Limits()),
+        pressure=Pressure(database, blobs, reaper, policy),
         housekeeping=Housekeeping(
             database, reaper, mirror, Snapshots(data / DATABASE) if database_url is None else None
         ),

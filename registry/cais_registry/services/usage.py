@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from cais_registry.model.space import Space
 from cais_registry.stores.blobstore import BlobStore
 from cais_registry.stores.connection import Connection
 from cais_registry.stores.database import Database
@@ -71,12 +72,12 @@ class Usage:
 
     def _count(self, connection: Connection) -> UsageReport:
         repositories, tags, size = totals(connection)
-        capacity, available = self._store.space() or (0, 0)
+        space = self._store.space() or Space(0, 0)
         return UsageReport(
             repositories=repositories,
             tags=tags,
             bytes=size,
             bytes_reclaimable=reclaimable(connection),
-            disk_capacity=capacity,
-            disk_available=available,
+            disk_capacity=space.capacity,
+            disk_available=space.available,
         )

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from cais_registry.model.digest import Digest
+from cais_registry.model.space import Space
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -173,8 +174,8 @@ class BlobStore(Protocol):
             StorageFull: If they do not fit.
         """
 
-    def space(self) -> tuple[int, int] | None:
-        """Capacity and what may still be written, in bytes; None where there is no such limit."""
+    def space(self) -> Space | None:
+        """Room that is left; None where there is no such limit."""
 
     async def check(self) -> None:
         """See whether the store answers.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from cais_registry.model.space import Space
 from cais_registry.stores.files import Files
 from cais_registry.stores.layout import upload_key
 from cais_registry.stores.upload_file import UploadFile, is_busy
@@ -98,7 +99,7 @@ class FileStore:
         """See `BlobStore`."""
         self._files.check_room(size)
 
-    def space(self) -> tuple[int, int] | None:
+    def space(self) -> Space | None:
         """See `BlobStore`."""
         return self._files.space()
 

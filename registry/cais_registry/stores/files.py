@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Final
 
 from cais_registry.model.errors import StorageFull
+from cais_registry.model.space import Space
 from cais_registry.stores.layout import sync_folder
 
 _FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 _ATTEMPTS: Final = 100
-_RESERVE: Final = 64 << 20
 
 
 def translated(error: OSError) -> Exception:
@@ -34,12 +34,15 @@ def check_room(found: os.statvfs_result, size: int) -> None:
         size: Bytes that are about to be written.
 
     Raises:
-        OSError: ENOSPC, if less than the reserve would be left: a twentieth of the file system,
-            at most 64 MiB.
+        OSError: ENOSPC, if less than the reserve would be left.
     """
-    reserve = min(_RESERVE, found.f_blocks * found.f_frsize // 20)
-    if found.f_bavail * found.f_frsize - size < reserve:
+    space = _space(found)
+    if space.available - size < space.reserve:
         raise OSError(errno.ENOSPC, "only the reserve for deletions is left")
+
+
+def _space(found: os.statvfs_result) -> Space:
+    return Space(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize)
 
 
 class Files:
@@ -209,7 +212,6 @@ class Files:
         except OSError as error:
             raise translated(error) from error
 
-    def space(self) -> tuple[int, int]:
-        """Capacity of the file system, and what may still be written, in bytes."""
-        found = os.statvfs(self._root)
-        return found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
+    def space(self) -> Space:
+        """Room of the file system."""
+        return _space(os.statvfs(self._root))

@@ -139,3 +139,18 @@ def due_entries(connection: Connection, kind: Kind, times: Times) -> Iterator[En
             since=row["since"],
             explicit=bool(row["explicit"]),
         )
+
+
+def oldest_deletions(connection: Connection, limit: int) -> int | None:
+    """When the last of the so many oldest deletions was that wait for their window.
+
+    Returns:
+        Microseconds since 1970; None if none waits.
+    """
+    rows = connection.execute(
+        "SELECT MAX(since) AS since FROM (SELECT since FROM gc_queue"
+        " WHERE due = 'window' ORDER BY since LIMIT :limit) AS oldest",
+        {"limit": limit},
+    )
+    found: int | None = rows[0]["since"]
+    return found

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from cais_registry.model.errors import StorageUnavailable
+from cais_registry.model.space import Space
 from cais_registry.stores.blobstore import Busy
 from cais_registry.stores.bucket import Bucket
 from cais_registry.stores.object_upload import ObjectUpload, parse_state
@@ -118,7 +119,7 @@ class ObjectStore:
     def check_room(self, size: int) -> None:
         """See `BlobStore`."""
 
-    def space(self) -> tuple[int, int] | None:
+    def space(self) -> Space | None:
         """See `BlobStore`."""
         return None
 

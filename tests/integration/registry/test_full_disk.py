@@ -66,3 +66,27 @@ def test_a_full_disk_stops_pushes_and_nothing_else(tmp_path: Path) -> None:
         assert run["state"] == "Succeeded", run
         assert run["bytesReclaimed"] >= 20 * MIB
         assert push_layer(server, os.urandom(3 * MIB)).status == 201
+
+
+def test_a_full_disk_helps_itself_and_takes_the_oldest_deletion_first(tmp_path: Path) -> None:
+    later = {"garbageCollection": {"pushLease": "24h", "undeleteWindow": "24h"}}
+    with small_disk(tmp_path / "data"), running(tmp_path, config=later) as server:
+        digests = [server.push_image("app", f"v{n}", os.urandom(MIB)) for n in range(30)]
+        for digest in digests:
+            assert server.ask("DELETE", f"/v2/app/manifests/{digest}").status == 202
+        fill(server, 2 * MIB)
+        wait_until(
+            lambda: push_layer(server, os.urandom(2 * MIB)).status == 201,
+            what="pushes are taken again",
+        )
+        left = server.ask("GET", "/cais/v1/deleted?repository=app").json["deleted"]
+        kept = [digest for digest in digests if digest in {one["reference"] for one in left}]
+        assert 0 < len(kept) < len(digests)
+        assert kept == digests[-len(kept) :]
+        assert server.ask("GET", "/cais/v1/usage").json["storagePressure"] is False
+        said = [line.get("message", "").split(":")[0] for line in server.lines()]
+        assert [text for text in said if text.startswith("the disk")] == [
+            "the disk is getting full",
+            "the disk is nearly full",
+            "the disk has ample room again",
+        ]
