@@ -18,6 +18,7 @@ from cais_operator import __main__ as operator_command
 from cais_operator.resource import parse
 from cais_registry.cli.main import _parser as server_parser
 from cais_registry.config import document
+from cais_registry.http.acts import Act
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -95,11 +96,28 @@ def test_every_key_of_the_example_configuration_is_known_and_every_block_is_show
 
 
 @pytest.mark.parametrize(
-    "struct", [document.TlsFiles, document.AuthFiles, document.Times, document.LimitValues]
+    "struct",
+    [
+        document.TlsFiles,
+        document.AuthFiles,
+        document.Times,
+        document.Log,
+        document.LimitValues,
+    ],
 )
 def test_every_setting_of_the_server_is_documented(struct: type) -> None:
     for field in msgspec.structs.fields(struct):
         assert field.encode_name in CONFIGURATION
+
+
+def test_every_field_and_event_of_the_audit_log_is_documented() -> None:
+    for field in msgspec.structs.fields(Act):
+        assert f"`{field.name}`" in CONFIGURATION
+    sources = (ROOT / "registry" / "cais_registry" / "http").glob("*.py")
+    events = {e for path in sources for e in re.findall(r'event="([a-z.]+)"', path.read_text())}
+    assert len(events) >= 5
+    for event in events:
+        assert f"`{event}`" in CONFIGURATION, event
 
 
 def test_every_command_and_flag_of_the_server_is_documented() -> None:

@@ -38,7 +38,7 @@ def test_every_setting_of_a_file_is_used() -> None:
     assert found.access.rules[1].actions == ("gc", "usage")
     assert found.push_lease == timedelta(minutes=90)
     assert found.undelete_window == timedelta(0)
-    assert found.log_format == "json"
+    assert found.log.format == "json"
     assert found.limits.manifest_bytes == 8 * 1024 * 1024
     assert found.limits.sparse_manifests
 

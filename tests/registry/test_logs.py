@@ -12,6 +12,7 @@ from cais_registry.app.lines import Lines
 from cais_registry.app.logs import JsonFormatter, TextFormatter, configuration
 from cais_registry.http import accesslog
 from cais_registry.http.requests import read
+from cais_registry.http.sinks import to_logging
 from cais_registry.http.stats import Done, Stats
 
 
@@ -85,9 +86,9 @@ async def test_a_request_is_logged_with_who_and_what_but_no_secret(
     caplog.set_level(logging.INFO, logger="cais.access")
     request, done = read(SCOPE, _nothing), _done("manifest", 200)
     lines, written = json_lines()
-    accesslog.write(request, done, user="ci", sink=lines.add)
+    accesslog.write(request, done, user="ci", sink=lines.sink(accesslog.LOGGER))
     lines.flush()
-    accesslog.write(request, done, user="ci", sink=accesslog.to_logging)
+    accesslog.write(request, done, user="ci", sink=to_logging(accesslog.LOGGER))
     (line,) = caplog.records
     by_logging = json.loads(JsonFormatter().format(line))
     assert [*by_logging] == [*written[0]]  # both ways write the same fields
@@ -106,14 +107,14 @@ async def test_a_request_is_logged_with_who_and_what_but_no_secret(
 async def test_lines_are_written_soon_without_being_asked_for() -> None:
     written = asyncio.Event()
     lines = Lines(lambda _: written.set())
-    lines.add("one", {})
+    lines.sink("cais.access")("one", {})
     await asyncio.wait_for(written.wait(), 30)
 
 
 async def test_many_lines_do_not_wait() -> None:
     lines, written = json_lines()
     for number in range(1000):
-        lines.add("one", {"number": number})
+        lines.sink("cais.access")("one", {"number": number})
     lines.flush()
     assert [line["number"] for line in written] == list(range(1000))
 
@@ -123,7 +124,7 @@ async def test_a_log_that_nobody_reads_stops_nothing() -> None:
         raise BrokenPipeError
 
     lines = Lines(refuse)
-    lines.add("one", {})
+    lines.sink("cais.access")("one", {})
     lines.flush()
 
 
@@ -134,7 +135,7 @@ def test_only_probes_that_fail_are_logged(
     scope = {"method": "GET", "path": "/readyz", "query_string": b"", "headers": []}
     caplog.set_level(logging.INFO, logger="cais.access")
     request, done = read(scope, _nothing), _done("probe", status)
-    accesslog.write(request, done, user=None, sink=accesslog.to_logging)
+    accesslog.write(request, done, user=None, sink=to_logging(accesslog.LOGGER))
     assert len(caplog.records) == count
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The access log as JSON lines: the same as `JsonFormatter` writes, at a tenth of its cost."""
+"""Access and audit log as JSON lines: what `JsonFormatter` writes, at a tenth of its cost."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 import msgspec
 
-from cais_registry.http.accesslog import LOGGER
+from cais_registry.http.sinks import Sink
 
 _WAIT_SECONDS: Final = 0.05
 _MOST_WAITING: Final = 256
@@ -35,9 +36,12 @@ class Lines:
         self._waiting: list[bytes] = []
         self._second = (0, "")
 
-    def add(self, message: str, fields: Mapping[str, object]) -> None:
-        """Take a line (`cais_registry.http.accesslog.Sink`); needs a running event loop."""
-        line = {"time": self._time(), "level": "info", "logger": LOGGER, "message": message}
+    def sink(self, logger: str) -> Sink:
+        """Where lines of one log go; needs a running event loop when it takes one."""
+        return partial(self._add, logger)
+
+    def _add(self, logger: str, message: str, fields: Mapping[str, object]) -> None:
+        line = {"time": self._time(), "level": "info", "logger": logger, "message": message}
         if not self._waiting:
             asyncio.get_running_loop().call_later(_WAIT_SECONDS, self.flush)
         self._waiting.append(self._encode({**line, **fields}))

@@ -71,7 +71,7 @@ class Supervisor(MPServer):
                 max_buffer_size=_BUFFER_BYTES,
             ),
             log_level=LogLevels.warning,
-            log_dictconfig=logs.configuration(settings.log_format),
+            log_dictconfig=logs.configuration(settings.log.format),
             respawn_failed_workers=True,
             respawn_interval=_OVERLAP_SECONDS,
             workers_kill_timeout=_END_SECONDS,

@@ -17,13 +17,15 @@ from cais_registry.app import logs, objects
 from cais_registry.app.files import Files, Loaded
 from cais_registry.app.lines import Lines
 from cais_registry.app.listening import stop_accepting
-from cais_registry.http import accesslog
+from cais_registry.http import accesslog, audit
 from cais_registry.http.application import Application
+from cais_registry.http.audit import AuditLog
 from cais_registry.http.credentials import Verifier
 from cais_registry.http.deps import Deps, LoadedFiles
 from cais_registry.http.draining import Door
 from cais_registry.http.gate import Gate
 from cais_registry.http.requests import Receive, Scope, Send
+from cais_registry.http.sinks import Sink, to_logging
 from cais_registry.http.stats import Stats
 from cais_registry.model.policy import Policy
 from cais_registry.services.access import OPEN, Permissions, compile_rules
@@ -124,13 +126,13 @@ class Worker:
             limits=limits,
             store=objects.opener(self._files.loaded.settings.storage),
         )
-        is_text = logs.is_text(self._files.loaded.settings.log_format)
         self._application = Application(
             Deps(
                 core=core,
                 gate=self._gate,
                 stats=Stats(),
-                access_log=accesslog.to_logging if is_text else self._lines.add,
+                access_log=self._sink(accesslog.LOGGER),
+                audit=self._audit(),
                 loaded=self._loaded,
                 manifest_bytes=limits.manifest_bytes,
                 tags_per_push=limits.tags_per_push,
@@ -138,6 +140,14 @@ class Worker:
         )
         self._door = Door(self._application)
         return core
+
+    def _sink(self, logger: str) -> Sink:
+        is_text = logs.is_text(self._files.loaded.settings.log.format)
+        return to_logging(logger) if is_text else self._lines.sink(logger)
+
+    def _audit(self) -> AuditLog | None:
+        log = self._files.loaded.settings.log
+        return AuditLog(self._sink(audit.LOGGER), pulls=log.audit_pulls) if log.audit else None
 
     def _retire(self) -> None:
         """Another worker has taken over: answer who is here, and let nobody in any more."""

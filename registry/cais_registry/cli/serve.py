@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
         from cais_registry.app import objects  # noqa: PLC0415 - not needed for files
 
         objects.access(settings.storage.s3)  # a file that is wrong is told before anything begins
-    logging.config.dictConfig(logs.configuration(settings.log_format))
+    logging.config.dictConfig(logs.configuration(settings.log.format))
     from cais_registry.app import supervisor  # noqa: PLC0415 - loads the HTTP server
 
     listener = _listen(settings)

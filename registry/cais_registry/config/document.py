@@ -84,9 +84,17 @@ class Times(_Strict, frozen=True):
 
 
 class Log(_Strict, frozen=True):
-    """`log`: auto is text on a terminal and JSON lines elsewhere."""
+    """`log`: lines on standard output.
+
+    Attributes:
+        format: auto is text on a terminal and JSON lines elsewhere.
+        audit: Tell who pushed, deleted and administered, and who was refused.
+        audit_pulls: Tell who pulled, too.
+    """
 
     format: Literal["auto", "json", "text"] = "auto"
+    audit: bool = True
+    audit_pulls: bool = False
 
 
 class S3(_Strict, frozen=True):

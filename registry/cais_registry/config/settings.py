@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from cais_registry.config import document, durations
 from cais_registry.config.errors import ConfigError
@@ -51,7 +51,7 @@ class Settings:
         access: Who may do what; without meaning when `auth` is None.
         push_lease: What a pusher was told exists is kept for so long.
         undelete_window: What was deleted can come back for so long.
-        log_format: How log lines look.
+        log: What is logged, and how lines look.
         limits: What is taken from clients.
         storage: The object store for blobs; None for files in `data`.
         idle: A connection without a whole request for so long is closed.
@@ -67,7 +67,7 @@ class Settings:
     access: document.Access
     push_lease: timedelta
     undelete_window: timedelta
-    log_format: Literal["auto", "json", "text"]
+    log: document.Log
     limits: document.LimitValues
     idle: timedelta
     drain: timedelta
@@ -82,7 +82,7 @@ class Settings:
             self.database,
             self.tls,
             self.auth,
-            self.log_format,
+            self.log,
             self.limits,
             self.storage,
             self.idle,
@@ -118,7 +118,7 @@ def resolve(
         undelete_window=_duration(
             "garbageCollection.undeleteWindow", doc.garbage_collection.undelete_window
         ),
-        log_format=doc.log.format,
+        log=_log(doc.log),
         limits=doc.limits,
         storage=doc.storage,
         idle=_timeout("timeouts.idle", doc.timeouts.idle),
@@ -194,6 +194,12 @@ def _timeout(field: str, text: str) -> timedelta:
     if not _SHORTEST_TIMEOUT <= found <= _LONGEST_TIMEOUT:
         raise ConfigError(f"{field}: {text[:40]!r} is not between 1s and 1h")
     return found
+
+
+def _log(log: document.Log) -> document.Log:
+    if log.audit_pulls and not log.audit:
+        raise ConfigError("log.auditPulls: needs log.audit: true")
+    return log
 
 
 def _check_storage(storage: document.Storage | None) -> None:

@@ -3,25 +3,15 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping
-from typing import Final, TypeAlias
+from typing import Final
 
 from cais_registry.http.requests import Request
+from cais_registry.http.sinks import Sink
 from cais_registry.http.stats import Done
 
 LOGGER: Final = "cais.access"
-Sink: TypeAlias = Callable[[str, Mapping[str, object]], None]
-"""Takes a sentence for people, and the fields of a line."""
-
 _MOST_TEXT: Final = 256
 _ERRORS: Final = 400
-_logger = logging.getLogger(LOGGER)
-
-
-def to_logging(message: str, fields: Mapping[str, object]) -> None:
-    """The sink that hands each line to the standard library's logging."""
-    _logger.info("%s", message, extra=fields)
 
 
 def write(request: Request, done: Done, *, user: str | None, sink: Sink) -> None:

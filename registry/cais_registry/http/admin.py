@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from cais_registry.http import deleted
+from cais_registry.http.acts import Act
 from cais_registry.http.deps import Deps
 from cais_registry.http.errors import MethodNotAllowed, NoSuchPage
 from cais_registry.http.json_body import read_json
@@ -32,7 +33,8 @@ class _Start(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
 async def handle(deps: Deps, request: Request, path: AdminPath) -> Response:  # noqa: PLR0911 - one line a path
     """Answer `/cais/v1/...`."""
     if request.method == "POST":
-        return await _post(deps, request, path)
+        response = await _post(deps, request, path)
+        return response if response.acts else response.telling(Act(event=f"admin.{path.noun}"))
     match path:
         case AdminPath("fsck"):
             return to_json(describe_check(deps.core.checker.last))
@@ -111,14 +113,18 @@ async def _check(deps: Deps, request: Request) -> Response:
     given = await read_json(request, _StartCheck, like='{"repair": false, "digests": false}')
     options = CheckOptions(repair=given.repair, digests=given.digests)
     deps.core.check_checkable()
-    return to_json(describe_check(deps.core.checker.start(options)), status=202)
+    answer = to_json(describe_check(deps.core.checker.start(options)), status=202)
+    asked = {"repair": given.repair, "digests": given.digests}
+    return answer.telling(Act(event="admin.fsck", options=asked))
 
 
 async def _start(deps: Deps, request: Request) -> Response:
     options = await read_json(request, _Start, like='{"dryRun": false}')
     run = await deps.core.collector.start(dry_run=options.dry_run)
     headers = (("Location", f"/cais/v1/gc/{run.id}"),)
-    return to_json(describe(run), status=202, headers=headers)
+    answer = to_json(describe(run), status=202, headers=headers)
+    asked = {"dryRun": options.dry_run}
+    return answer.telling(Act(event="admin.gc", reference=run.id, options=asked))
 
 
 async def _runs(deps: Deps) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
 from typing import Final
 
 from cais_registry.http import (
@@ -20,6 +19,7 @@ from cais_registry.http import (
     uploads,
 )
 from cais_registry.http import requests as http_requests
+from cais_registry.http.audit import Asked
 from cais_registry.http.deps import Deps
 from cais_registry.http.errors import BadRequest
 from cais_registry.http.gate import Caller, authorise
@@ -53,14 +53,6 @@ _SMALL_BODY: Final = 64 * 1024
 _logger = logging.getLogger("cais.http")
 
 
-@dataclass(slots=True)
-class _Exchange:
-    """What is known of a request so far, for the log."""
-
-    kind: str = "other"
-    user: str | None = None
-
-
 class Application:
     """Answers HTTP requests; server-neutral, `lifespan` messages are the business of `app`.
 
@@ -75,13 +67,15 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request (ASGI 3, `http` scope)."""
         began = time.perf_counter()
-        stats, exchange, sent = self._deps.stats, _Exchange(), 0
+        stats, asked, sent = self._deps.stats, Asked(), 0
         request = http_requests.read(scope, receive)
         stats.in_flight += 1
         status = 500
         try:
-            response = await self._respond(request, exchange)
+            response = await self._respond(request, asked)
             status = response.status
+            if self._deps.audit is not None:
+                self._deps.audit.write(request, asked, response)
             common = _V2 if request.path.startswith("/v2") else _COMMON
             if await self._is_last(request):
                 common = (*common, _CLOSE)
@@ -91,7 +85,7 @@ class Application:
         finally:
             stats.in_flight -= 1
             done = Done(
-                kind=exchange.kind,
+                kind="other" if asked.path is None else _KINDS[type(asked.path)],
                 method=request.method if request.method in _METHODS else "other",
                 status=status,
                 seconds=time.perf_counter() - began,
@@ -99,12 +93,14 @@ class Application:
                 sent=sent,
             )
             stats.count(done)
-            accesslog.write(request, done, user=exchange.user, sink=self._deps.access_log)
+            accesslog.write(request, done, user=asked.user, sink=self._deps.access_log)
 
-    async def _respond(self, request: Request, exchange: _Exchange) -> Response:
+    async def _respond(self, request: Request, asked: Asked) -> Response:
         try:
-            return await self._handle(request, exchange)
+            return await self._handle(request, asked)
         except Unauthorized as error:
+            if not asked.is_identified:
+                asked.claimed = self._deps.gate.claimed(request)
             return errors.respond(error).with_headers(*self._deps.gate.challenge())
         except RegistryError as error:
             return errors.respond(error)
@@ -112,15 +108,15 @@ class Application:
             _logger.exception("a request failed by a fault of the registry")
             return errors.respond_unexpected()
 
-    async def _handle(self, request: Request, exchange: _Exchange) -> Response:
+    async def _handle(self, request: Request, asked: Asked) -> Response:
         if request.query is None:
             raise BadRequest(f"more than {MOST_PARAMETERS} query parameters")
         path = router.parse(request.method, request.path)
-        exchange.kind = _KINDS[type(path)]
+        asked.path = path
         if isinstance(path, router.Probe):
             return await probes.handle(self._deps, path)
         caller = await self._deps.gate.identify(request)
-        exchange.user = caller.user
+        asked.user, asked.is_identified = caller.user, True
         authorise(caller, request.method, path)
         return await self._dispatch(request, caller, path)
 

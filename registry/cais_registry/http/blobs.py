@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Final
 
 from cais_registry.http import ranges
+from cais_registry.http.acts import Act
 from cais_registry.http.deps import Deps
 from cais_registry.http.gate import Caller
 from cais_registry.http.requests import Request
@@ -31,7 +32,8 @@ async def handle(deps: Deps, request: Request, caller: Caller, path: BlobPath) -
             return await _get(deps, request, path)
         case _:
             await deps.core.blobs.delete(path.repo, path.digest)
-            return Response(status=202)
+            done = Act(event="blob.delete", digest=str(path.digest))
+            return Response(status=202, acts=(done,))
 
 
 async def _get(deps: Deps, request: Request, path: BlobPath) -> Response:

@@ -51,6 +51,10 @@ class Verifier:
         """Take other users from now on; what was verified with an old hash is forgotten."""
         self._users = users
 
+    def knows(self, user: str) -> bool:
+        """Tell whether there is a user of this name."""
+        return user in self._users
+
     async def verify(self, user: str, password: str, *, client: str = "") -> bool:
         """Check a password; an unknown user takes as long as a wrong password.
 

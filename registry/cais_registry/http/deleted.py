@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from cais_registry.http.acts import Act
 from cais_registry.http.deps import Deps
 from cais_registry.http.json_body import read_json
 from cais_registry.http.listings import asked_page, next_page
@@ -42,7 +43,14 @@ async def bring_back(deps: Deps, request: Request) -> Response:
     repo, text = RepoName.parse(what.repository), what.reference
     reference = Digest.parse(text) if ":" in text else Tag.parse(text)
     restored = await deps.core.undelete.bring_back(repo, reference)
-    return to_json(
+    done = Act(
+        event="admin.undelete",
+        repository=str(repo),
+        reference=str(reference),
+        digest=str(restored.digest),
+        tags=restored.tags,
+    )
+    answer = to_json(
         {
             "repository": str(repo),
             "digest": str(restored.digest),
@@ -51,6 +59,7 @@ async def bring_back(deps: Deps, request: Request) -> Response:
             "manifests": restored.manifests,
         }
     )
+    return answer.telling(done)
 
 
 def _describe(one: Deleted) -> dict[str, Any]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from cais_registry.http.accesslog import Sink
+from cais_registry.http.audit import AuditLog
 from cais_registry.http.gate import Gate
+from cais_registry.http.sinks import Sink
 from cais_registry.http.stats import Stats
 from cais_registry.services.core import Core
 
@@ -32,6 +33,7 @@ class Deps:
         gate: Users and rules.
         stats: Counts for `/metrics`.
         access_log: Takes a line for each request.
+        audit: Tells who did what, or was refused; None when nobody wants to know.
         loaded: Tells which files are loaded at this moment.
         manifest_bytes: Largest manifest that is read.
         tags_per_push: Most `tag` parameters in one push.
@@ -41,6 +43,7 @@ class Deps:
     gate: Gate
     stats: Stats
     access_log: Sink
+    audit: AuditLog | None
     loaded: Callable[[], LoadedFiles]
     manifest_bytes: int
     tags_per_push: int

@@ -84,6 +84,14 @@ class Gate:
             raise Unauthorized("user name or password is wrong")
         return Caller(user=user, permissions=permissions)
 
+    def claimed(self, request: Request) -> str | None:
+        """The user that a request claims to be of, if there is such a one; nothing is proved."""
+        try:
+            user, _ = _basic(request.headers.get("authorization", ""))
+        except Unauthorized:
+            return None
+        return user if self._verifier is not None and self._verifier.knows(user) else None
+
     def challenge(self) -> tuple[tuple[str, str], ...]:
         """The headers of a 401 (RFC 7617)."""
         return (("WWW-Authenticate", f'Basic realm="{self.realm}", charset="UTF-8"'),)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from cais_registry.http import ranges
+from cais_registry.http.acts import Act
 from cais_registry.http.blobs import IMMUTABLE
 from cais_registry.http.deps import Deps
 from cais_registry.http.errors import TooManyTags
@@ -15,6 +16,7 @@ from cais_registry.model.digest import Digest
 from cais_registry.model.errors import ManifestTooLarge
 from cais_registry.model.names import Tag
 from cais_registry.services.access import Action
+from cais_registry.services.manifest_values import PutResult
 
 
 async def handle(deps: Deps, request: Request, caller: Caller, path: ManifestPath) -> Response:
@@ -25,8 +27,7 @@ async def handle(deps: Deps, request: Request, caller: Caller, path: ManifestPat
         case "PUT":
             return await _put(deps, request, path)
         case _:
-            await deps.core.manifests.delete(path.repo, path.reference)
-            return Response(status=202)
+            return await _delete(deps, path)
 
 
 async def _get(deps: Deps, request: Request, caller: Caller, path: ManifestPath) -> Response:
@@ -60,7 +61,35 @@ async def _put(deps: Deps, request: Request, path: ManifestPath) -> Response:
         headers += (("OCI-Subject", str(result.subject)),)
     if tags:
         headers += (("OCI-Tag", ", ".join(str(tag) for tag in tags)),)
-    return Response(status=201, headers=headers)
+    return Response(status=201, headers=headers, acts=_acts(path, result))
+
+
+def _acts(path: ManifestPath, result: PutResult) -> tuple[Act, ...]:
+    """The push, and each tag that is new or points elsewhere now."""
+    digest = str(result.digest)
+    tags = (
+        Act(
+            event="tag.create" if previous is None else "tag.move",
+            reference=str(tag),
+            digest=digest,
+            previous_digest=previous,
+        )
+        for tag, previous in zip(result.tags, result.previous, strict=True)
+        if previous != digest
+    )
+    return (Act(event="manifest.push", reference=str(path.reference), digest=digest), *tags)
+
+
+async def _delete(deps: Deps, path: ManifestPath) -> Response:
+    removed = await deps.core.manifests.delete(path.repo, path.reference)
+    is_tag = isinstance(path.reference, Tag)
+    done = Act(
+        event="tag.delete" if is_tag else "manifest.delete",
+        reference=str(path.reference),
+        digest=removed.digest,
+        tags=() if is_tag else removed.tags,
+    )
+    return Response(status=202, acts=(done,))
 
 
 def _tags(deps: Deps, request: Request) -> list[Tag]:

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from cais_registry.http.acts import Act
 from cais_registry.stores.blobstore import OpenBytes
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
@@ -47,12 +48,14 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):  # made for every req
         headers: Without `Content-Length`, unless `adds_length` is False.
         body: What is sent; a HEAD request gets the headers only.
         adds_length: Whether the length of the body goes out as `Content-Length`.
+        acts: What the request did, for the audit log; it is not sent.
     """
 
     status: int = 200
     headers: Headers = ()
     body: bytes | FileBody | StreamBody = b""
     adds_length: bool = True
+    acts: tuple[Act, ...] = ()
 
     @property
     def length(self) -> int:
@@ -61,12 +64,11 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):  # made for every req
 
     def with_headers(self, *headers: tuple[str, str]) -> Response:
         """The same with more headers."""
-        return Response(
-            status=self.status,
-            headers=(*self.headers, *headers),
-            body=self.body,
-            adds_length=self.adds_length,
-        )
+        return msgspec.structs.replace(self, headers=(*self.headers, *headers))
+
+    def telling(self, *acts: Act) -> Response:
+        """The same with acts for the audit log."""
+        return msgspec.structs.replace(self, acts=acts)
 
 
 def to_json(content: Any, *, status: int = 200, headers: Headers = ()) -> Response:  # noqa: ANN401 - any JSON

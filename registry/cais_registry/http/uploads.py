@@ -7,6 +7,7 @@ Locations are relative and carry the upload's name only: how far it is, is known
 from __future__ import annotations
 
 from cais_registry.http import errors, ranges
+from cais_registry.http.acts import Act
 from cais_registry.http.deps import Deps
 from cais_registry.http.gate import Caller
 from cais_registry.http.requests import Request
@@ -29,7 +30,8 @@ async def begin(deps: Deps, request: Request, caller: Caller, path: UploadsPath)
     uploads, repo = deps.core.uploads, path.repo
     mount, digest = request.parameter("mount"), request.parameter("digest")
     if mount is not None and await _mount(deps, request, caller, repo, mount):
-        return created(repo, Digest.parse(mount))
+        source = request.parameter("from") or None  # a name, or nothing would have been mounted
+        return created(repo, Digest.parse(mount), event="blob.mount", source=source)
     if digest is not None and mount is None:
         parsed = Digest.parse(digest)
         chunk = Chunk(body=aiter(request.body), length=request.content_length)
@@ -76,14 +78,17 @@ def progress(repo: RepoName, status: UploadStatus) -> Headers:
     )
 
 
-def created(repo: RepoName, digest: Digest) -> Response:
-    """The answer to a blob that is now the repository's."""
+def created(
+    repo: RepoName, digest: Digest, *, event: str = "blob.push", source: str | None = None
+) -> Response:
+    """The answer to a blob that is now the repository's, from `source` if it was mounted."""
     return Response(
         status=201,
         headers=(
             ("Location", f"/v2/{repo}/blobs/{digest}"),
             ("Docker-Content-Digest", str(digest)),
         ),
+        acts=(Act(event=event, digest=str(digest), source=source),),
     )
 
 

@@ -5,7 +5,6 @@ import asyncio
 import json
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeAlias
 
@@ -24,6 +23,12 @@ from cais_registry.model.names import RepoName, Tag
 from cais_registry.model.policy import Policy
 from cais_registry.services.cache import Cache
 from cais_registry.services.failpoints import Failpoint, no_failpoint
+from cais_registry.services.manifest_values import (
+    ManifestInfo,
+    PutResult,
+    Removed,
+    StoredManifest,
+)
 from cais_registry.services.mirror import Mirror
 from cais_registry.stores.connection import Connection
 from cais_registry.stores.database import Database
@@ -46,52 +51,7 @@ from cais_registry.stores.tag_rows import delete_tag
 _SHOWN: Final = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredManifest:
-    """A manifest exactly as it was pushed.
-
-    Attributes:
-        digest: Its content address.
-        media_type: What it was pushed as.
-        content: The bytes.
-    """
-
-    digest: Digest
-    media_type: str
-    content: bytes
-
-
 _Whole: TypeAlias = tuple[ManifestRow, StoredManifest]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ManifestInfo:
-    """A manifest without its bytes.
-
-    Attributes:
-        digest: Its content address.
-        media_type: What it was pushed as.
-        size: In bytes.
-    """
-
-    digest: Digest
-    media_type: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PutResult:
-    """What a push of a manifest did.
-
-    Attributes:
-        digest: The manifest's content address.
-        subject: The manifest it refers to, if any (`OCI-Subject`).
-        tags: The tags that point to it because of this push.
-    """
-
-    digest: Digest
-    subject: Digest | None
-    tags: tuple[Tag, ...]
 
 
 class Manifests:
@@ -151,7 +111,7 @@ class Manifests:
         self._failpoint("M1.done")
         if put.copy is not None:
             await self._mirror.copy(put.copy, content)
-        return PutResult(digest=digest, subject=new.subject, tags=pointed)
+        return PutResult(digest=digest, subject=new.subject, tags=pointed, previous=put.previous)
 
     def _check_limits(self, content: bytes, tags: Sequence[Tag]) -> None:
         limits = self._limits
@@ -229,7 +189,7 @@ class Manifests:
         if not await self._database.write(renew):
             raise _unknown(repo, row.digest)
 
-    async def delete(self, repo: RepoName, reference: Tag | Digest) -> None:
+    async def delete(self, repo: RepoName, reference: Tag | Digest) -> Removed:
         """Delete a tag (only the tag), or by digest a manifest with all its tags (end-9).
 
         What was deleted is unknown at once and can come back for `undelete_window`.
@@ -238,7 +198,7 @@ class Manifests:
             ManifestUnknown: If the repository does not have it.
             Unsupported: By digest, while an index of the repository refers to the manifest.
         """
-        await self._database.write(partial(_delete, repo, reference))
+        return await self._database.write(partial(_delete, repo, reference))
 
 
 def _read(repo: RepoName, reference: Tag | Digest, connection: Connection) -> _Whole | None:
@@ -250,14 +210,15 @@ def _read(repo: RepoName, reference: Tag | Digest, connection: Connection) -> _W
     return row, stored
 
 
-def _delete(repo: RepoName, reference: Tag | Digest, connection: Connection) -> None:
+def _delete(repo: RepoName, reference: Tag | Digest, connection: Connection) -> Removed:
     repo_id = find_repo(connection, repo)
     if repo_id is None:
         raise _unknown(repo, reference)
     if isinstance(reference, Tag):
-        if not delete_tag(connection, repo_id, reference.value):
+        digest = delete_tag(connection, repo_id, reference.value)
+        if digest is None:
             raise _unknown(repo, reference)
-        return
+        return Removed(digest=digest, tags=(reference.value,))
     if find_manifest(connection, repo, reference) is None:
         raise _unknown(repo, reference)
     parents = parents_of(connection, repo_id, reference)
@@ -266,7 +227,8 @@ def _delete(repo: RepoName, reference: Tag | Digest, connection: Connection) -> 
             f"manifest {reference} is part of index {parents[0]} of {repo}: delete that one first",
             detail={"manifests": list(parents)},
         )
-    delete_manifest(connection, repo_id, reference)
+    tags = delete_manifest(connection, repo_id, reference)
+    return Removed(digest=str(reference), tags=tags or ())
 
 
 def _digest_of(content: bytes, reference: Tag | Digest) -> Digest:

@@ -70,10 +70,12 @@ class Put:
     Attributes:
         missing: Digests that the repository lacks.
         copy: Storage key of the copy that has to be written still, if any.
+        previous: Digest that each tag pointed at before, None for a new tag.
     """
 
     missing: tuple[str, ...] = ()
     copy: str | None = None
+    previous: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,9 +101,9 @@ def put_manifest(
     _bind(connection, repo_id, str(new.digest), found)
     if new.subject is not None and _is_live(connection, repo_id, str(new.subject)):
         _bound_manifest(connection, repo_id, str(new.digest))
-    for tag in tags:
-        point_tag(connection, repo_id, tag.value, str(new.digest))
-    return Put(copy=copy)
+    digest = str(new.digest)
+    previous = tuple(point_tag(connection, repo_id, tag.value, digest) for tag in tags)
+    return Put(copy=copy, previous=previous)
 
 
 def _resolve(connection: Connection, repo_id: int | None, new: NewManifest) -> _References:
@@ -261,11 +263,11 @@ def promise_manifest(connection: Connection, repo: RepoName, digest: Digest) -> 
     return bool(rows)
 
 
-def delete_manifest(connection: Connection, repo_id: int, digest: Digest) -> bool:
+def delete_manifest(connection: Connection, repo_id: int, digest: Digest) -> tuple[str, ...] | None:
     """Delete a manifest softly, with its tags; what it refers to stays bound until the purge.
 
     Returns:
-        False if the repository does not have it.
+        The tags that it had; None if the repository does not have it.
     """
     rows = connection.execute(
         "UPDATE manifest SET deleted_at = :now WHERE repo_id = :repo AND digest = :digest"
@@ -273,8 +275,8 @@ def delete_manifest(connection: Connection, repo_id: int, digest: Digest) -> boo
         {"now": connection.now, "repo": repo_id, "digest": str(digest)},
     )
     if not rows:
-        return False
-    delete_tags_of(connection, repo_id, str(digest), reason="manifest deleted")
+        return None
+    tags = delete_tags_of(connection, repo_id, str(digest), reason="manifest deleted")
     entry = Entry(
         kind=Kind.MANIFEST,
         repo_id=repo_id,
@@ -284,7 +286,7 @@ def delete_manifest(connection: Connection, repo_id: int, digest: Digest) -> boo
         explicit=True,
     )
     enqueue(connection, entry)
-    return True
+    return tags
 
 
 def parents_of(connection: Connection, repo_id: int, digest: Digest) -> list[str]:

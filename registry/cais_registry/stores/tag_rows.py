@@ -6,8 +6,12 @@ from cais_registry.stores.gc_queue import Due, Entry, Kind, enqueue
 from cais_registry.stores.leases import USE
 
 
-def point_tag(connection: Connection, repo_id: int, name: str, digest: str) -> None:
-    """Point a tag at a manifest; the one that it pointed at before may be untagged now."""
+def point_tag(connection: Connection, repo_id: int, name: str, digest: str) -> str | None:
+    """Point a tag at a manifest; the one that it pointed at before may be untagged now.
+
+    Returns:
+        Digest of the manifest that it pointed at before, None for a new tag.
+    """
     before = one(
         connection,
         "SELECT manifest_digest FROM tag WHERE repo_id = :repo AND name = :name",
@@ -25,8 +29,12 @@ def point_tag(connection: Connection, repo_id: int, name: str, digest: str) -> N
         " released_at = NULL WHERE repo_id = :repo AND digest = :digest",
         {"repo": repo_id, "digest": digest, "now": connection.now},
     )
-    if before is not None and before["manifest_digest"] != digest:
-        _untagged(connection, repo_id, before["manifest_digest"])
+    if before is None:
+        return None
+    previous: str = before["manifest_digest"]
+    if previous != digest:
+        _untagged(connection, repo_id, previous)
+    return previous
 
 
 def _untagged(connection: Connection, repo_id: int, digest: str) -> None:
@@ -38,11 +46,11 @@ def _untagged(connection: Connection, repo_id: int, digest: str) -> None:
     )
 
 
-def delete_tag(connection: Connection, repo_id: int, name: str) -> bool:
+def delete_tag(connection: Connection, repo_id: int, name: str) -> str | None:
     """Delete a tag and nothing else; a manifest that loses its last tag so is released.
 
     Returns:
-        False if the repository does not have it.
+        Digest of the manifest that it pointed at, None if the repository does not have it.
     """
     row = one(
         connection,
@@ -50,20 +58,20 @@ def delete_tag(connection: Connection, repo_id: int, name: str) -> bool:
         {"repo": repo_id, "name": name},
     )
     if row is None:
-        return False
+        return None
     _remember(connection, repo_id, row, "tag deleted")
-    released_at = connection.now
-    if release(connection, repo_id, row["manifest_digest"], released_at):
+    released_at, digest = connection.now, str(row["manifest_digest"])
+    if release(connection, repo_id, digest, released_at):
         entry = Entry(
             kind=Kind.MANIFEST,
             repo_id=repo_id,
-            digest=row["manifest_digest"],
+            digest=digest,
             due=Due.WINDOW,
             since=released_at,
             explicit=True,
         )
         enqueue(connection, entry)
-    return True
+    return digest
 
 
 def release(connection: Connection, repo_id: int, digest: str, when: int) -> bool:
@@ -78,8 +86,10 @@ def release(connection: Connection, repo_id: int, digest: str, when: int) -> boo
     return bool(rows)
 
 
-def delete_tags_of(connection: Connection, repo_id: int, digest: str, *, reason: str) -> None:
-    """Delete all tags of a manifest."""
+def delete_tags_of(
+    connection: Connection, repo_id: int, digest: str, *, reason: str
+) -> tuple[str, ...]:
+    """Delete all tags of a manifest; returns their names."""
     rows = connection.execute(
         "DELETE FROM tag WHERE repo_id = :repo AND manifest_digest = :digest"
         " RETURNING name, manifest_digest",
@@ -87,6 +97,7 @@ def delete_tags_of(connection: Connection, repo_id: int, digest: str, *, reason:
     )
     for row in rows:
         _remember(connection, repo_id, row, reason)
+    return tuple(sorted(row["name"] for row in rows))
 
 
 def drop_tag(connection: Connection, repo_id: int, name: str, *, reason: str) -> None:
