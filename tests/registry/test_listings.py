@@ -1,18 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import product
 from pathlib import Path
+from typing import Any, TypeVar
+from unittest.mock import Mock
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cais_registry.config.document import Access, Rule
 from cais_registry.model.digest import Digest
 from cais_registry.model.errors import NameUnknown
 from cais_registry.model.names import RepoName
+from cais_registry.services.access import Action, compile_rules, matches
 from cais_registry.services.core import Core
 from cais_registry.services.listings import _page
+from cais_registry.services.scopes import Scope
+from cais_registry.stores.connection import Connection, Row
+from cais_registry.stores.repo_rows import ensure_repo
 from core_support import OTHER, REPO, World, descriptor, image, index, push_blob, push_image, put
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -67,13 +81,17 @@ async def test_tags_of_a_repository_that_is_not_there(world: World) -> None:
             await core.tags.list(OTHER, limit=10)
 
 
-async def catalog(core: Core, limit: int, hidden: str) -> list[tuple[str, ...]]:
+def scope_of(*globs: str) -> Scope:
+    """What a user sees who may pull what matches the globs."""
+    rule = Rule(users=("ci",), repositories=globs, actions=("pull",))
+    return compile_rules(Access(rules=(rule,))).scope("ci", Action.PULL)
+
+
+async def catalog(core: Core, limit: int, scope: Scope) -> list[tuple[str, ...]]:
     pages: list[tuple[str, ...]] = []
     last: str | None = None
     while True:
-        page = await core.catalog.list(
-            limit=limit, last=last, readable=lambda repo: hidden not in repo.value
-        )
+        page = await core.catalog.list(limit=limit, last=last, scope=scope)
         pages.append(page.items)
         last = page.last
         if last is None:
@@ -86,9 +104,97 @@ async def test_the_catalog_shows_what_one_may_read_in_full_pages(world: World) -
         for name in names:
             await push_image(core, "one", "v1", repo=RepoName.parse(name))
         await push_blob(core, b"x", RepoName.parse("blobs/only"))
-        assert await catalog(core, 2, "secret") == [("a", "a-b"), ("a/b", "z")]
-        assert await catalog(core, 100, "nothing") == [tuple(names)]
-        assert (await core.catalog.list(limit=0, readable=lambda _: True)).items == ()
+        assert await catalog(core, 2, scope_of("a/**", "a-b", "z")) == [("a", "a-b"), ("a/b", "z")]
+        assert await catalog(core, 2, scope_of("*", "*/b")) == [("a", "a-b"), ("a/b", "z")]
+        assert await catalog(core, 100, scope_of("**")) == [tuple(names)]
+        assert await catalog(core, 100, scope_of()) == [()]
+        assert (await core.catalog.list(limit=0, scope=scope_of("**"))).items == ()
+
+
+def add_repos(names: Sequence[str], connection: Connection) -> None:
+    """Repositories that each hold a manifest, far quicker than by pushing."""
+    for name in names:
+        repo_id = ensure_repo(connection, RepoName(name))
+        connection.execute(
+            "INSERT INTO manifest (repo_id, digest, media_type, annotations, size, storage_key,"
+            " created_at, touched_at, content) VALUES (:repo, :key, 'x', '{}', 0, :key, 0, 0, '')",
+            {"repo": repo_id, "key": f"key of {name}"},
+        )
+
+
+PAGES = st.fixed_dictionaries({"last": st.none() | st.text(max_size=5), "limit": st.integers(1, 3)})
+WORDS = st.sampled_from(["a", "b", "a-b", "*", "a*", "**"])
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    globs=st.lists(st.lists(WORDS, min_size=1, max_size=3).map("/".join), max_size=3), page=PAGES
+)
+def test_a_page_is_the_same_as_if_all_names_were_asked_about(
+    globs: list[str], page: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    parts = ["a", "b", "a-b", "aa"]
+    names = sorted({"/".join(p) for n in (1, 2, 3) for p in product(parts, repeat=n)})
+
+    async def check() -> None:
+        async with World(tmp_path_factory.mktemp("data")).open() as core:
+            await core.database.write(partial(add_repos, names))
+            found = await core.catalog.list(scope=scope_of(*globs), **page)
+            shown = [n for n in names if any(matches(g, n) for g in globs)]
+            left = [n for n in shown if n > (page["last"] or "")]
+            assert list(found.items) == left[: page["limit"]]
+            assert (found.last is None) is (len(left) <= page["limit"])
+
+    asyncio.run(check())
+
+
+def counted(core: Core, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Count the readings from now on, and the rows that they hand out one by one."""
+    counts = Counter[str]()
+    inner = core.database.read_slowly
+
+    def rows(connection: Connection, *arguments: Any) -> Iterator[Row]:
+        for row in connection.rows(*arguments):
+            counts["rows"] += 1
+            yield row
+
+    async def read_slowly(work: Callable[[Connection], T]) -> T:
+        counts["readings"] += 1
+        return await inner(lambda c: work(Mock(wraps=c, rows=partial(rows, c))))
+
+    monkeypatch.setattr(core.database, "read_slowly", read_slowly)
+    return counts
+
+
+@pytest.mark.parametrize("last", [None, "apps/5", "b"])
+async def test_names_that_one_may_not_see_are_not_even_looked_at(
+    world: World, last: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = [f"apps/{n}" for n in range(10)]
+    async with world.open() as core:
+        await core.database.write(partial(add_repos, [*mine, "lib", "lib/x", "libs"]))
+        others = [f"{where}/{n}" for where in ("app", "apps-2", "b", "zoo") for n in range(100)]
+        await core.database.write(partial(add_repos, others))
+        counts = counted(core, monkeypatch)
+        page = await core.catalog.list(limit=5, last=last, scope=scope_of("apps/**", "lib"))
+        expected = [name for name in [*mine, "lib"] if name > (last or "")]
+        assert list(page.items) == expected[:5]
+        assert counts["rows"] <= 6
+
+
+async def test_names_that_have_to_be_asked_about_are_looked_at_in_batches(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world.open() as core:
+        await core.database.write(partial(add_repos, [f"r{n:04}/y" for n in range(4500)]))
+        await core.database.write(partial(add_repos, ["r4/x", "r9/x"]))
+        counts = counted(core, monkeypatch)
+        page = await core.catalog.list(limit=1, scope=scope_of("*/x"))
+        assert (page.items, page.last) == (("r4/x",), "r4/x")
+        assert counts == {"rows": 4502, "readings": 3}
+        page = await core.catalog.list(limit=1, last=page.last, scope=scope_of("*/x"))
+        assert (page.items, page.last) == (("r9/x",), None)
+        assert counts == {"rows": 4502 + 501, "readings": 4}
 
 
 async def test_referrers_are_listed_with_what_they_say_of_themselves(world: World) -> None:

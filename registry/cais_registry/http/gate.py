@@ -15,6 +15,7 @@ from cais_registry.http.requests import Request
 from cais_registry.model.errors import Denied, Unauthorized
 from cais_registry.model.names import RepoName
 from cais_registry.services.access import Action, Permissions
+from cais_registry.services.scopes import Scope
 
 _MOST_HEADER: Final = 2048
 _ADMIN: Final = {
@@ -47,6 +48,10 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):  # made for every reque
     def may(self, action: Action, repo: RepoName | None = None) -> bool:
         """Tell whether the caller may do something."""
         return self.permissions.allows(self.user, action, repo)
+
+    def scope(self, action: Action) -> Scope:
+        """The repositories in which the caller may do something."""
+        return self.permissions.scope(self.user, action)
 
     def readable(self) -> Callable[[RepoName], bool]:
         """A function that says whether the caller may pull from a repository."""

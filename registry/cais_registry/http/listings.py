@@ -12,6 +12,7 @@ from cais_registry.http.requests import Request
 from cais_registry.http.responses import Headers, Response, to_json
 from cais_registry.http.router import ReferrersPath, TagsPath
 from cais_registry.model.errors import PaginationInvalid
+from cais_registry.services.access import Action
 from cais_registry.services.listings import Referrer
 
 MOST_ITEMS: Final = 1000
@@ -32,7 +33,7 @@ async def tags(deps: Deps, request: Request, path: TagsPath) -> Response:
 async def catalog(deps: Deps, request: Request, caller: Caller) -> Response:
     """Answer `/v2/_catalog`: what the caller may pull from, and nothing else."""
     limit, last = asked_page(request)
-    page = await deps.core.catalog.list(limit=limit, last=last, readable=caller.readable())
+    page = await deps.core.catalog.list(limit=limit, last=last, scope=caller.scope(Action.PULL))
     link = next_page(request, page.last, n=limit)
     return to_json({"repositories": list(page.items)}, headers=link)
 

@@ -9,8 +9,10 @@ from typing import Final
 
 from cais_registry.config.document import Access
 from cais_registry.model.names import RepoName
+from cais_registry.services.scopes import EVERYTHING, NameRange, Scope, outermost, ranges_of
 
 _MOST_DECIDED: Final = 4096
+_MOST_SCOPES: Final = 256
 ANYONE_LOGGED_IN: Final = "*"
 
 
@@ -47,12 +49,16 @@ class Permissions:
         anonymous: What may be done in any repository without logging in.
         rules: The rest.
         decided: What `allows` has answered: the rules of one object never change.
+        ranges: Where users may do something, as `scope` has worked out.
     """
 
     is_open: bool
     anonymous: frozenset[Action] = frozenset()
     rules: tuple[_Rule, ...] = ()
     decided: dict[tuple[str, Action, RepoName | None], bool] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+    ranges: dict[tuple[str, Action], tuple[NameRange, ...]] = field(
         default_factory=dict, repr=False, compare=False
     )
 
@@ -75,6 +81,31 @@ class Permissions:
                 self.decided.clear()
             answer = self.decided[question] = self._decide(user, action, repo)
         return answer
+
+    def scope(self, user: str | None, action: Action) -> Scope:
+        """The repositories in which a user may do something.
+
+        Asking it about many names does not push out what `allows` remembers.
+
+        Args:
+            user: A name that has been verified, None for someone anonymous.
+            action: What is asked for.
+        """
+        if self.is_open or action in self.anonymous:
+            return Scope(ranges=EVERYTHING, allows=lambda _: True)
+        if user is None:
+            return Scope(ranges=(), allows=lambda _: False)
+        if (user, action) not in self.ranges:
+            if len(self.ranges) >= _MOST_SCOPES:
+                self.ranges.clear()
+            self.ranges[user, action] = self._ranges(user, action)
+        ranges = self.ranges[user, action]
+        return Scope(ranges=ranges, allows=lambda repo: self._decide(user, action, repo))
+
+    def _ranges(self, user: str, action: Action) -> tuple[NameRange, ...]:
+        rules = (rule for rule in self.rules if action in rule.actions and rule.names(user))
+        globs = (glob for rule in rules for glob in rule.globs)
+        return outermost(part for glob in globs for part in ranges_of(glob))
 
     def _decide(self, user: str, action: Action, repo: RepoName | None) -> bool:
         return any(
@@ -137,6 +168,8 @@ def _match_path(glob: tuple[str, ...], segments: list[str]) -> bool:
 
 
 def _match_text(glob: str, text: str) -> bool:
+    if "*" not in glob:
+        return glob == text
     reached = [True] + [False] * len(text)
     for symbol in glob:
         if symbol == "*":

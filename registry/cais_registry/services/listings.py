@@ -5,27 +5,31 @@ from __future__ import annotations
 
 import builtins
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from functools import partial
 from typing import Final
 
 from cais_registry.model.digest import Digest
 from cais_registry.model.errors import NameUnknown
 from cais_registry.model.names import RepoName
 from cais_registry.model.page import Page
+from cais_registry.services.scopes import BEFORE, Scope
 from cais_registry.stores.connection import Connection
 from cais_registry.stores.database import Database
 from cais_registry.stores.listing_rows import (
     ReferrerRow,
     referrers_after,
-    repos_after,
+    repos_between,
     tags_after,
 )
 from cais_registry.stores.repo_rows import find_repo
 
 _MAX_PAGE_BYTES: Final = 3 * 1024 * 1024
 """Clients read 4 MiB of a listing of referrers at most."""
+
+_BATCH: Final = 2000
+"""Names that are looked at before other long readings get their turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,23 +84,42 @@ class Catalog:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def list(
-        self, *, limit: int, last: str | None = None, readable: Callable[[RepoName], bool]
-    ) -> Page[str]:
+    async def list(self, *, limit: int, last: str | None = None, scope: Scope) -> Page[str]:
         """List the names of repositories that hold a manifest, in ASCII order.
+
+        What lies outside of the ranges of `scope` costs nothing. Names that have to be asked about
+        one by one are looked at in batches, so that no other long reading waits for all of them.
 
         Args:
             limit: Most items on the page; 0 gives an empty final page.
             last: Only names after this text.
-            readable: Which repositories the caller may see; pages are filled after asking it.
+            scope: Which repositories the caller may see; pages are filled after asking it.
         """
+        names: builtins.list[str] = []
+        after: str | None = last or ""
+        while after is not None and len(names) <= limit:
+            look = partial(_look, scope, after, limit + 1 - len(names))
+            found, after = await self._database.read_slowly(look)
+            names += found
+        return _page(names, limit)
 
-        def work(connection: Connection) -> builtins.list[str]:
-            names = repos_after(connection, last or "")
-            seen = (name for name in names if readable(RepoName(name)))
-            return builtins.list(islice(seen, limit + 1))
 
-        return _page(await self._database.read_slowly(work), limit)
+def _look(
+    scope: Scope, after: str, wanted: int, connection: Connection
+) -> tuple[list[str], str | None]:
+    """Some names to show, and the last one that was looked at; None at the end."""
+    names: list[str] = []
+    looked = 0
+    for part in scope.ranges:
+        if part.high <= after:
+            continue
+        for name in repos_between(connection, max(part.low, after + BEFORE), part.high):
+            looked += 1
+            if part.is_whole or scope.allows(RepoName(name)):
+                names.append(name)
+            if len(names) >= wanted or looked >= _BATCH:
+                return names, name
+    return names, None
 
 
 class Referrers:

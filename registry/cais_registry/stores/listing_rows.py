@@ -29,12 +29,12 @@ def tags_after(connection: Connection, repo_id: int, last: str, limit: int) -> l
     return [row["name"] for row in rows]
 
 
-def repos_after(connection: Connection, last: str) -> Iterator[str]:
-    """Repositories that hold a manifest, in ASCII order, those after a text, one by one."""
+def repos_between(connection: Connection, low: str, high: str) -> Iterator[str]:
+    """Repositories that hold a manifest, in ASCII order, from a text on to another, one by one."""
     rows = connection.rows(
-        "SELECT name FROM repository r WHERE name > :last AND EXISTS"
+        "SELECT name FROM repository r WHERE name >= :low AND name < :high AND EXISTS"
         " (SELECT 1 FROM manifest WHERE repo_id = r.id AND deleted_at IS NULL) ORDER BY name",
-        {"last": last},
+        {"low": low, "high": high},
     )
     return (row["name"] for row in rows)
 
