@@ -38,7 +38,6 @@ async def upload(store: BlobStore, name: str, *chunks: bytes) -> Digest:
     file = await store.open_upload(name, state=state, hasher=None, final=None)
     assert file.size == sum(map(len, chunks)) == store.upload_size(name, state)
     digest = await file.digest("sha256")
-    await file.sync()
     assert await file.publish(blob_key(digest, name))
     file.close()
     await store.delete([upload_key(name)])

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from cais_registry.model.errors import StorageFull
 from cais_registry.stores.connection import Connection
 from cais_registry.stores.sqlite import SqliteConnection
 from cais_registry.stores.sqlite_database import SqliteDatabase
-from cais_registry.stores.writer import MAX_BATCH
+from cais_registry.stores.writer import MAX_BATCH, Job
 
 
 def raw_of(database: SqliteDatabase) -> sqlite3.Connection:
@@ -29,11 +30,11 @@ async def test_writes_that_wait_share_commits(tmp_path: Path) -> None:
     commits: list[int] = []
     inner = database._writer._transact
 
-    def counted(batch: list[object]) -> None:
+    def counted(batch: list[Job], do: Callable[[Job], None]) -> None:
         commits.append(len(batch))
-        inner(batch)  # type: ignore[arg-type] # the batch is passed on as it is
+        inner(batch, do)
 
-    database._writer._transact = counted  # type: ignore[assignment,method-assign] # spied upon
+    database._writer._transact = counted  # type: ignore[method-assign] # spied upon
     await asyncio.gather(*(database.write(lambda c: c.now) for _ in range(500)))
     database.close()
     assert sum(commits) == 500

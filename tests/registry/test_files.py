@@ -25,8 +25,16 @@ def files(tmp_path: Path) -> Files:
     return Files(tmp_path)
 
 
+def publish(files: Files, source: str, key: str) -> bool:
+    descriptor = os.open(files.path(source), os.O_RDWR | os.O_CREAT)
+    try:
+        return files.publish(files.path(source), key, descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def test_bytes_are_moved_to_their_key(files: Files) -> None:
-    assert files.publish("uploads/u1", KEY)
+    assert publish(files, "uploads/u1", KEY)
     assert files.size(KEY) == 7
     descriptor = files.open(KEY)
     assert descriptor is not None
@@ -35,13 +43,17 @@ def test_bytes_are_moved_to_their_key(files: Files) -> None:
     assert files.size("uploads/u1") is None
 
 
-def test_what_was_dropped_cannot_be_moved(files: Files) -> None:
-    assert not files.publish("uploads/missing", KEY)
+def test_what_was_dropped_cannot_be_moved(files: Files, tmp_path: Path) -> None:
+    with (tmp_path / "uploads" / "u1").open("rb") as opened:
+        assert files.delete(["uploads/u1"]) == ["uploads/u1"]
+        assert not files.publish(files.path("uploads/u1"), KEY, opened.fileno())
     assert files.size(KEY) is None
     assert files.open(KEY) is None
 
 
-def test_every_new_name_is_made_durable(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bytes_and_every_new_name_are_made_durable(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
     synced: list[str] = []
     real = os.fsync
 
@@ -50,16 +62,16 @@ def test_every_new_name_is_made_durable(files: Files, monkeypatch: pytest.Monkey
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", spied)
-    assert files.publish("uploads/u1", KEY)
+    assert publish(files, "uploads/u1", KEY)
     shard = DIGEST.encoded[:2]
-    assert {"blobs", "sha256", shard, DIGEST.encoded} <= set(synced)
+    assert {"blobs", "sha256", shard, DIGEST.encoded, "u1"} <= set(synced)
     assert synced.index("sha256") < synced.index(DIGEST.encoded)
 
 
 def test_deleting_is_durable_and_can_be_repeated(
     files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files.publish("uploads/u1", KEY)
+    publish(files, "uploads/u1", KEY)
     synced: list[str] = []
     real = os.fsync
 
@@ -77,8 +89,8 @@ def test_deleting_is_durable_and_can_be_repeated(
 
 def test_a_copy_beside_another_stays_when_that_is_deleted(files: Files, tmp_path: Path) -> None:
     (tmp_path / "uploads" / "u2").write_bytes(b"content")
-    files.publish("uploads/u1", KEY)
-    files.publish("uploads/u2", blob_key(DIGEST, "u2"))
+    publish(files, "uploads/u1", KEY)
+    publish(files, "uploads/u2", blob_key(DIGEST, "u2"))
     files.delete([KEY])
     assert files.size(blob_key(DIGEST, "u2")) == 7
 
@@ -87,7 +99,7 @@ def test_moving_and_removing_the_same_folder_at_once(files: Files, tmp_path: Pat
     def push(first: int) -> None:
         for number in range(first, first + 100):
             (tmp_path / "uploads" / str(number)).write_bytes(b"x")
-            assert files.publish(f"uploads/{number}", blob_key(DIGEST, str(number)))
+            assert publish(files, f"uploads/{number}", blob_key(DIGEST, str(number)))
             files.delete([blob_key(DIGEST, str(number))])
 
     threads = [Thread(target=push, args=(first,)) for first in (1000, 2000, 3000)]
@@ -108,7 +120,7 @@ def test_a_small_file_is_written_and_written_again(files: Files) -> None:
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
 @pytest.mark.parametrize(
     "act",
-    [lambda f: f.publish("uploads/u1", KEY), lambda f: f.write(manifest_key(DIGEST, "m"), b"x")],
+    [lambda f: publish(f, "uploads/u1", KEY), lambda f: f.write(manifest_key(DIGEST, "m"), b"x")],
 )
 def test_a_full_disk_is_told_as_such(
     files: Files, monkeypatch: pytest.MonkeyPatch, code: int, act: Callable[[Files], None]

@@ -58,6 +58,16 @@ async def test_a_body_is_read_to_its_end() -> None:
     assert body.received == 3
 
 
+async def test_the_end_of_a_body_whose_length_is_declared_is_not_waited_for() -> None:
+    client = Client([b"ab", b"c"], ends="silent")
+    scope = {"method": "PUT", "path": "/", "query_string": b""}
+    headers = [(b"content-length", b"3")]
+    body = requests.read({**scope, "headers": headers}, client.receive).body
+    async with asyncio.timeout(30):
+        assert [piece async for piece in body] == [b"ab", b"c"]
+    assert body.is_finished
+
+
 async def test_a_truncated_body_is_an_error() -> None:
     with pytest.raises(SizeInvalid):
         await Client([b"ab"], ends="gone").request().body.read(limit=10)

@@ -82,7 +82,7 @@ class Schedule(RuleBasedStateMachine):
         for thing, name in (
             (self.core.database, "write"),
             (vars(self.core.store)["_files"], "delete"),
-            (vars(self.core.store)["_files"], "publish_file"),
+            (vars(self.core.store)["_files"], "publish"),
             (vars(self.core.store)["_files"], "write"),
         ):
             setattr(thing, name, self.mortal(getattr(thing, name)))

@@ -20,6 +20,7 @@ IDLE_SECONDS: Final = 60.0
 """A client that sends nothing for so long in the middle of a body has gone."""
 
 MOST_PARAMETERS: Final = 256
+_MOST_DIGITS: Final = 19
 _LINGER_BYTES: Final = 32 * 1024 * 1024
 _LINGER_SECONDS: Final = 5.0
 
@@ -32,10 +33,17 @@ class Body:
         is_finished: True when nothing more will come.
     """
 
-    def __init__(self, receive: Receive, *, is_empty: bool) -> None:
+    def __init__(self, receive: Receive, *, declared: int | None) -> None:
+        """Begin.
+
+        Args:
+            receive: Gives the messages.
+            declared: Bytes that the client has declared; None when not known.
+        """
         self._receive = receive
+        self._declared = declared
         self.received = 0
-        self.is_finished = is_empty
+        self.is_finished = declared == 0
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Yield pieces.
@@ -94,7 +102,8 @@ class Body:
             raise SizeInvalid("the connection ended before the body did")
         piece: bytes = message.get("body", b"")
         self.received += len(piece)
-        self.is_finished = not message.get("more_body", False)
+        # the server tells the end in a message of its own, which need not be waited for
+        self.is_finished = self.received == self._declared or not message.get("more_body", False)
         return piece
 
 
@@ -139,15 +148,23 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):  # made for every requ
 def read(scope: Scope, receive: Receive) -> Request:
     """Take a request over from the HTTP server (ASGI 3)."""
     headers = _headers(scope["headers"])
-    is_empty = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
     return Request(
         method=scope["method"],
         path=(scope.get("raw_path") or scope["path"].encode()).decode("latin-1"),
         query=_query(scope["query_string"]),
         headers=headers,
-        body=Body(receive, is_empty=is_empty),
+        body=Body(receive, declared=_declared(headers)),
         client=(scope.get("client") or ("",))[0],
     )
+
+
+def _declared(headers: Mapping[str, str]) -> int | None:
+    """Bytes of the body, None if only its end will tell (RFC 9112, 6.3)."""
+    if "transfer-encoding" in headers:
+        return None
+    text = headers.get("content-length", "0")
+    is_number = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+    return int(text) if is_number else None
 
 
 def _query(text: bytes) -> tuple[tuple[str, str], ...] | None:

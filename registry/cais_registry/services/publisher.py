@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -13,9 +11,8 @@ from cais_registry.model.errors import BlobUploadUnknown, DigestInvalid
 from cais_registry.model.names import RepoName
 from cais_registry.services.blobs import BlobInfo
 from cais_registry.services.failpoints import Failpoint
-from cais_registry.stores.blob_rows import Commit, Committed, commit_upload, find_blob
+from cais_registry.stores.blob_rows import BlobRow, Commit, Committed, commit_upload, find_blob
 from cais_registry.stores.blobstore import BlobStore, UploadBytes
-from cais_registry.stores.connection import Connection
 from cais_registry.stores.database import Database
 from cais_registry.stores.layout import blob_key, upload_key
 from cais_registry.stores.upload_rows import drop_upload, record_digest
@@ -74,6 +71,7 @@ class Publisher:
                 f"the bytes that were sent have digest {found}, not {digest}",
                 detail={"expected": str(digest), "found": str(found), "size": file.size},
             )
+        known = await self._database.read(partial(find_blob, digest=digest))
         commit = Commit(
             upload=ref.id.value,
             spare=upload_key(ref.id.value),
@@ -82,23 +80,22 @@ class Publisher:
             size=file.size,
             key=file.direct_key,
             leaves_spare=file.leaves_bytes,
-            broken=await self._broken(digest, file.size),
+            broken=None if known is None else await self._broken(known, file.size),
         )
-        await self._commit(commit, file, recorded=recorded)
+        await self._commit(commit, file, recorded=recorded, known=known is not None)
         return BlobInfo(digest=digest, size=file.size)
 
-    async def _broken(self, digest: Digest, size: int) -> str | None:
+    async def _broken(self, known: BlobRow, size: int) -> str | None:
         """Key of bytes that are meant to be this blob's, but are not; a push repairs that."""
-        row = await self._database.read(partial(find_blob, digest=digest))
-        if row is None or (row.size == size and await self._store.size(row.key) == size):
-            return None
-        return row.key
+        is_whole = known.size == size and await self._store.size(known.key) == size
+        return None if is_whole else known.key
 
-    async def _commit(self, commit: Commit, file: UploadBytes, *, recorded: bool) -> None:
+    async def _commit(
+        self, commit: Commit, file: UploadBytes, *, recorded: bool, known: bool
+    ) -> None:
         """U3 and U4; bytes that are there already need no U3."""
         outcome = Committed.NEEDS_BYTES
-        known = await self._database.read(partial(find_blob, digest=commit.digest))
-        if known is not None or commit.key is not None:
+        if known or commit.key is not None:
             outcome = await self._u4(commit)
         if outcome is Committed.NEEDS_BYTES:
             key = await self._u3(commit, file, recorded=recorded)
@@ -121,7 +118,7 @@ class Publisher:
         key = blob_key(commit.digest, commit.upload)
         self._failpoint("U3.record")
         record = partial(record_digest, upload=commit.upload, digest=commit.digest)
-        known, _ = await asyncio.gather(_done(self._database, record, recorded), file.sync())
+        known = recorded or await self._database.write(record)
         self._failpoint("U3.publish")
         if not known or not await file.publish(key):
             await self._store.delete([commit.spare])
@@ -145,7 +142,3 @@ class Publisher:
             return False
         await self._store.delete(dropped.keys)
         return True
-
-
-async def _done(database: Database, work: Callable[[Connection], bool], already: bool) -> bool:
-    return already or await database.write(work)

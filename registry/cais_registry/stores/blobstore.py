@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every store of bytes can do: files of a volume, or objects of a bucket (docs/adr/0012).
 
-A storage key is written once and never used again. Bytes are durable when `sync`, `publish` or
-`write` returns. `tests/contract/test_blobstore.py` is the contract in code.
+A storage key is written once and never used again. Bytes are durable when `publish` or `write`
+returns. `tests/contract/test_blobstore.py` is the contract in code.
 """
 
 from __future__ import annotations
@@ -87,9 +87,6 @@ class UploadBytes(Protocol):
     async def flush(self) -> None:
         """Wait until all is handed over (not: durable). Raises like `write`."""
 
-    async def sync(self) -> None:
-        """Make the bytes durable. Raises like `write`."""
-
     async def settle(self) -> str:
         """End this request's part; returns what any process needs to go on. Raises like `write`.
 
@@ -103,7 +100,7 @@ class UploadBytes(Protocol):
         """The digest of all bytes; computed anew where it was not along the way."""
 
     async def publish(self, key: str) -> bool:
-        """Make all bytes readable under their final key, durably.
+        """Make all bytes readable under their final key, durably. Raises like `write`.
 
         Returns:
             False if the bytes are gone: somebody dropped them.

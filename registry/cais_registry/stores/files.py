@@ -78,22 +78,33 @@ class Files:
         """
         os.link(source, self.path(key))
 
-    def publish(self, source: str, key: str) -> bool:
-        """Move durable bytes to their final key and make the names durable.
+    def publish(self, source: Path, key: str, descriptor: int) -> bool:
+        """Move a file to its final key; make its bytes and all new names durable.
+
+        Moving comes first, so that the file system has one change to write down, not two.
+
+        Args:
+            source: Where it is.
+            key: Where it goes; written down before, as nothing else tells of a move that was cut.
+            descriptor: The open file.
 
         Returns:
-            False if there are no bytes under `source`: somebody dropped them.
-        """
-        return self.publish_file(self.path(source), key)
+            False if there is nothing at `source`: somebody dropped it.
 
-    def publish_file(self, source: Path, key: str) -> bool:
-        """Move a durable file to its final key; see `publish`."""
+        Raises:
+            StorageFull: If the disk is full.
+            OSError: If the disk failed.
+        """
+        target = self.path(key)
         try:
-            return self._place(source, self.path(key))
-        except FileNotFoundError:
-            return False
+            if not self._move(source, target):
+                return False
+            os.fsync(descriptor)
+            sync_folder(target.parent)
+            sync_folder(target.parent.parent)
         except OSError as error:
             raise translated(error) from error
+        return True
 
     def write(self, key: str, content: bytes) -> None:
         """Write a small file durably; one that is there is written anew.
@@ -113,7 +124,7 @@ class Files:
         except OSError as error:
             raise translated(error) from error
 
-    def _place(self, source: Path, target: Path) -> bool:
+    def _move(self, source: Path, target: Path) -> bool:
         """Rename; the reaper may remove the target's folder, when empty, at any moment."""
         for _ in range(_ATTEMPTS):
             self._make_folder(target.parent)
@@ -123,8 +134,6 @@ class Files:
                 if not source.exists():
                     return False
                 continue
-            sync_folder(target.parent)
-            sync_folder(target.parent.parent)
             return True
         raise OSError(errno.EAGAIN, "the folder of a blob was removed again and again", target)
 

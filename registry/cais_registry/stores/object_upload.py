@@ -133,10 +133,6 @@ class ObjectUpload:
     async def flush(self) -> None:
         """See `UploadBytes`; nothing is left behind by `write`."""
 
-    async def sync(self) -> None:
-        """See `UploadBytes`: an object that the store has taken is durable."""
-        await self.settle()
-
     async def settle(self) -> str:
         """See `UploadBytes`: ends the object of this request."""
         if self._outgoing is not None:

@@ -129,15 +129,6 @@ class UploadFile:
                 self._hash.update(view[:written])
             view = view[written:]
 
-    async def sync(self) -> None:
-        """Make the bytes durable; where that fails they are gone, and are to be sent again.
-
-        Raises:
-            StorageFull: If the disk is full.
-            OSError: If the disk failed.
-        """
-        await self._in_thread(self._sync)
-
     async def settle(self) -> str:
         """Nothing is needed to go on but the file itself."""
         return ""
@@ -146,19 +137,29 @@ class UploadFile:
         """Nothing to do: the lock on the file keeps other requests away."""
 
     async def publish(self, key: str) -> bool:
-        """Move the bytes to their final key and make the names durable; False if they are gone."""
-        work = partial(self._files.publish_file, self._path, key)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        """Move the bytes to their final key and make all of it durable, in one go in a thread.
 
-    def _sync(self) -> None:
+        Where that fails at the disk the bytes are gone, and are to be sent again.
+
+        Returns:
+            False if the bytes are gone: somebody dropped them.
+
+        Raises:
+            StorageFull: If the disk is full.
+            OSError: If the disk failed.
+        """
+        return await self._in_thread(partial(self._publish, key))
+
+    def _publish(self, key: str) -> bool:
         try:
-            os.fsync(self._descriptor)
-        except OSError as error:
-            # After a failed fsync the kernel takes the pages for clean: a second one would
-            # succeed, whatever the disk holds. So the bytes must not be believed any more.
-            os.ftruncate(self._descriptor, 0)
-            self.size, self._hash = 0, None
-            raise translated(error) from error
+            return self._files.publish(self._path, key, self._descriptor)
+        except Exception:
+            if not self._path.exists():
+                # After a failed fsync the kernel takes the pages for clean: a second one would
+                # succeed, whatever the disk holds. So the bytes must not be believed any more.
+                os.ftruncate(self._descriptor, 0)
+                self.size, self._hash = 0, None
+            raise
 
     async def digest(self, algorithm: str) -> Digest:
         """The digest of all bytes; computed anew where it was not along the way."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one thread of a process that writes to the database.
 
-Writes that wait while a commit goes to the disk share the next one ("group commit"). Each has a
-savepoint of its own, so that one that fails takes no other with it.
+Writes that wait while a commit goes to the disk share the next one ("group commit"). If one of
+them fails, all are done again, each in a savepoint of its own: it takes no other with it then.
 """
 
 from __future__ import annotations
@@ -116,32 +116,45 @@ class Writer:
         Where the database has gone away nothing is tried again: whether a commit was made may be
         unknown then, so it counts for nobody.
         """
+        failure = self._attempt(batch, self._do)
+        if failure is not None and len(batch) > 1 and not isinstance(failure, Unavailable):
+            failure = self._attempt(batch, self._do_apart)
+        if failure is None:
+            return
+        if len(batch) == 1 or _is_away(failure, batch):
+            for job in batch:
+                job.error = job.error or failure
+            return
+        for job in batch:
+            job.result = job.error = None
+            self._run([job])
+
+    def _attempt(self, batch: list[Job], do: Callable[[Job], None]) -> Exception | None:
+        """Commit all of a batch; what is returned has kept it from being committed."""
         try:
-            self._transact(batch)
+            self._transact(batch, do)
         except Exception as error:  # noqa: BLE001 - this thread must live: all writes need it
             self._connection.rollback()
-            failure = self._connection.translated(error)
-            if len(batch) == 1 or _is_away(failure, batch):
-                for job in batch:
-                    job.error = job.error or failure
-                return
-            for job in batch:
-                job.result = job.error = None
-                self._run([job])
+            return self._connection.translated(error)
+        return None
 
-    def _transact(self, batch: list[Job]) -> None:
+    def _transact(self, batch: list[Job], do: Callable[[Job], None]) -> None:
         newest = self._connection.begin(write=True, now=self._time())
         self.last = max(self.last, newest)
         for job in batch:
             self._connection.now = self._time()
-            self._step(job)
+            do(job)
         self._connection.commit()
 
-    def _step(self, job: Job) -> None:
+    def _do(self, job: Job) -> None:
+        job.result = job.work(self._connection)
+
+    def _do_apart(self, job: Job) -> None:
+        """Do a job so that it takes no other with it if it fails."""
         connection = self._connection
         connection.execute("SAVEPOINT job")
         try:
-            job.result = job.work(connection)
+            self._do(job)
         except Exception as error:
             job.error = connection.translated(error)
             if not connection.in_transaction:
