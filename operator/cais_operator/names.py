@@ -23,6 +23,8 @@ OWNER = "cais.dev/registry"  # annotation of a claim: the Registry whose data it
 STATIC_CONFIG = "cais.dev/static-config"  # annotation of pods: checksum of what needs a restart
 NUDGE = "cais.dev/nudge"  # annotation of pods: a touch makes the kubelet refresh mounted files
 
+COLLECT = "cais.dev/gc"  # annotation of a Registry: asks for a garbage collection, once
+
 RESERVED_PREFIXES = ("app.kubernetes.io/", "cais.dev/")  # labels and annotations we give
 
 PORT = 5000

@@ -19,6 +19,7 @@ from cais_operator.errors import Conflict, InvalidSpec, NotFound, Rejected
 from cais_operator.material import Generator, Material
 from cais_operator.registry_api import RegistryApi
 from cais_operator.report import Reporter
+from cais_operator.requests import Requests
 from cais_operator.resource import Key, Registry
 from cais_operator.server import Server
 from cais_operator.settings import Settings
@@ -26,6 +27,7 @@ from cais_operator.world import Observer, World, referenced
 
 _log = logging.getLogger(__name__)
 _SOONEST, _LATEST = 0.5, 30.0  # seconds between looks at what is not ready yet
+_SOON = 2.0  # seconds between looks at a garbage collection that runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,7 @@ class Reconciler:
         self._writer = Writer(cluster, children)
         self._generator = Generator(cluster, self._writer, settings)
         self._server = Server(cluster, self._observer, server)
+        self._requests = Requests(cluster, self._server)
         self._reporter = Reporter(cluster)
 
     async def reconcile(self, key: Key) -> Outcome:
@@ -88,7 +91,9 @@ class Reconciler:
         said = status.of(registry, world.seen(), problems, self._now())
         if not await self._tell(body, said):
             return await self._undo(registry, world)
-        return Outcome(after=self._next(registry, said), references=referenced(registry))
+        collects = await self._requests.serve(body, registry, world) or _collects(world)
+        after = _SOON if collects else self._next(registry, said)
+        return Outcome(after=after, references=referenced(registry))
 
     async def _read(self, key: Key) -> Object | None:
         try:
@@ -183,6 +188,12 @@ class Reconciler:
     def _since(self, stamp: str) -> float:
         """Return seconds that have passed since a time of the status."""
         return (self._now() - datetime.fromisoformat(stamp)).total_seconds()
+
+
+def _collects(world: World) -> bool:
+    """Whether a garbage collection runs, whoever has started it."""
+    server = world.observed.server
+    return bool(server and (server.gc or {}).get("current"))
 
 
 def _rest(

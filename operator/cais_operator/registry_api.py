@@ -4,7 +4,7 @@
 import asyncio
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import aiohttp
@@ -14,9 +14,13 @@ from cais_operator.observed import ServerState
 
 _TIMEOUT = aiohttp.ClientTimeout(total=5.0, sock_connect=3.0)
 _LARGEST = 256 * 1024  # bytes of an answer
-_OK = 200
+_GOOD = (200, 202)
 _CERTIFICATE = "its certificate is not accepted yet: {}"
+_FAILURES = (aiohttp.ClientError, OSError, ValueError, TimeoutError)  # also of TLS
 _QUESTIONS = ("config", "gc", "usage")  # usage last: it knows what that collection gave back
+
+
+_Question = tuple[str, str, Mapping[str, Any] | None]  # method, path, JSON body
 
 
 class RegistryApi(Protocol):
@@ -24,6 +28,10 @@ class RegistryApi(Protocol):
 
     async def state(self, *, host: str, ca: str, password: str) -> ServerState:
         """Return what the server says, or why it could not be asked; raises nothing."""
+        ...
+
+    async def collect(self, *, host: str, ca: str, password: str, dry_run: bool) -> str | None:
+        """Start a garbage collection; return why that failed, None when it runs."""
         ...
 
 
@@ -41,12 +49,10 @@ class HttpRegistryApi:
             ca: PEM of the CA bundle.
             password: Of the user `cais-gc`.
         """
+        requests = [("GET", question, None) for question in _QUESTIONS]
         try:
-            context = ssl.create_default_context(cadata=ca)
-            config, gc, usage = await self._ask(host, context, password)
-        except (ssl.SSLError, aiohttp.ClientSSLError) as error:
-            return ServerState(error=_CERTIFICATE.format(error))
-        except (aiohttp.ClientError, OSError, ValueError, TimeoutError) as error:
+            config, gc, usage = await self._ask(host, ca, password, requests)
+        except _FAILURES as error:
             return ServerState(error=_words(error))
         files = config.get("files")
         return ServerState(
@@ -56,9 +62,18 @@ class HttpRegistryApi:
             gc=gc,
         )
 
+    async def collect(self, *, host: str, ca: str, password: str, dry_run: bool) -> str | None:
+        """See `RegistryApi`."""
+        try:
+            await self._ask(host, ca, password, [("POST", "gc", {"dryRun": dry_run})])
+        except _FAILURES as error:
+            return _words(error)
+        return None
+
     async def _ask(
-        self, host: str, context: ssl.SSLContext, password: str
+        self, host: str, ca: str, password: str, requests: Sequence[_Question]
     ) -> tuple[Mapping[str, Any], ...]:
+        context = ssl.create_default_context(cadata=ca)
         authority = f"[{host}]" if ":" in host else host
         base = f"https://{authority}:{self._port}/cais/v1/"
         headers = {
@@ -69,32 +84,38 @@ class HttpRegistryApi:
         async with aiohttp.ClientSession(
             connector=connector, timeout=_TIMEOUT, headers=headers, trust_env=False
         ) as session:
-            answers = [await _get(session, base + question) for question in _QUESTIONS]
+            answers = [await _send(session, base, request) for request in requests]
         await asyncio.sleep(0)  # lets the transport of the closed session go
         return tuple(answers)
 
 
-async def _get(session: aiohttp.ClientSession, url: str) -> Mapping[str, Any]:
+async def _send(session: aiohttp.ClientSession, base: str, request: _Question) -> Mapping[str, Any]:
     """Return one JSON object.
 
     Raises:
-        ValueError: When the answer is not 200 with a JSON object of bounded size.
+        ValueError: When the answer is not good, with a JSON object of bounded size.
     """
-    async with session.get(url, allow_redirects=False) as response:
-        if response.status != _OK:
-            raise ValueError(f"it answers {response.status} to GET {response.url.path}")
+    method, path, content = request
+    where = f"{method} {path}"
+    async with session.request(
+        method, base + path, json=content, allow_redirects=False
+    ) as response:
+        if response.status not in _GOOD:
+            raise ValueError(f"it answers {response.status} to {where}")
         body = await response.content.read(_LARGEST + 1)
         while len(body) <= _LARGEST and (more := await response.content.read(_LARGEST)):
             body += more
     if len(body) > _LARGEST:
-        raise ValueError(f"its answer to GET {response.url.path} is larger than {_LARGEST} bytes")
+        raise ValueError(f"its answer to {where} is larger than {_LARGEST} bytes")
     answer = json.loads(body)
     if not isinstance(answer, dict):
-        raise ValueError(f"its answer to GET {response.url.path} is not a JSON object")  # noqa: TRY004 - the server's fault, not a caller's
+        raise ValueError(f"its answer to {where} is not a JSON object")  # noqa: TRY004 - the server's fault, not a caller's
     return answer
 
 
 def _words(error: BaseException) -> str:
+    if isinstance(error, ssl.SSLError | aiohttp.ClientSSLError):
+        return _CERTIFICATE.format(error)
     if isinstance(error, TimeoutError):
         return "it does not answer in time"
     return str(error)[:500] or type(error).__name__

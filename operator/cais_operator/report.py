@@ -12,6 +12,7 @@ from cais_operator.cluster import Cluster, Object
 from cais_operator.errors import ApiUnavailable, CaisError, Conflict
 from cais_operator.resource import Key
 
+_COLLECTED = "GarbageCollected"
 _LONGEST = 1024  # characters of an Event's message; the API server refuses more
 _log = logging.getLogger(__name__)
 
@@ -79,10 +80,32 @@ def events(
         old = known.get(condition["type"], {})
         same = all(old.get(part) == condition.get(part) for part in ("status", "reason"))
         words = (condition.get("reason"), condition.get("message"))
-        if same or words in told or condition.get("status") == "Unknown":
+        if same or words in told or condition.get("status") == "Unknown" or _is_run(condition):
             continue
         told.add(words)
         yield _event(body, condition, now)
+    for run in _runs(before, after):
+        yield _event(body, run, now)
+
+
+def _is_run(condition: Mapping[str, Any]) -> bool:
+    """Whether a condition only repeats how a run ended: each run has an Event of its own."""
+    return bool(condition["type"] == _COLLECTED and condition["reason"] != "Missed")
+
+
+def _runs(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the garbage collections that ended since, in the shape of conditions."""
+    known, found = (status.get("garbageCollection") or {} for status in (before, after))
+    if found.get("lastRunTime") != known.get("lastRunTime"):
+        for one in after.get("conditions") or ():
+            if _is_run(one):
+                is_good = one["status"] == "True"
+                reason = _COLLECTED if is_good else "GarbageCollectionFailed"
+                yield {**one, "reason": reason}
+    dry = found.get("lastDryRun") or {}
+    if dry and dry != known.get("lastDryRun"):
+        reason = "GarbageCollectionDryRun"
+        yield {"type": reason, "status": "True", "reason": reason, "message": dry["message"]}
 
 
 def _event(body: Object, condition: Mapping[str, Any], now: datetime) -> Object:
@@ -116,5 +139,5 @@ def _event(body: Object, condition: Mapping[str, Any], now: datetime) -> Object:
 
 def _is_bad(condition: Mapping[str, Any]) -> bool:
     """Only what a person must act on is a warning; not being ready yet is not."""
-    failed: bool = condition["type"] == "GarbageCollected" and condition["status"] == "False"
-    return failed or (condition["type"] == "Stalled" and condition["status"] == "True")
+    bad = {"GarbageCollected": "False", "Stalled": "True", "StoragePressure": "True"}
+    return bool(condition["status"] == bad.get(condition["type"]))

@@ -7,6 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from cais_operator import credentials, names
 from cais_operator.cluster import Cluster, Object
@@ -18,6 +19,13 @@ from cais_operator.world import Observer, World, cluster_ips
 
 _NUDGE_PAUSE = 10  # seconds between two touches of the same pod for the same files
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Way:
+    host: str
+    ca: str
+    password: str = field(repr=False)
 
 
 class Server:
@@ -37,16 +45,25 @@ class Server:
 
     async def ask(self, registry: Registry, world: World, *, may_nudge: bool) -> None:
         """Add the server's answer to the world, when there is a server to ask."""
-        service = world.bodies.get(("Service", names.service(registry)), {})
-        ips = cluster_ips(service)
-        ca = _ca(world.secret(names.tls_secret(registry)))
-        password = credentials.password_in(world.secret(names.gc_secret(registry)))
-        if not ips or ca is None or password is None or not _available(registry, world):
+        way = _way(registry, world)
+        if way is None:
             return
-        state = await self._api.state(host=ips[0], ca=ca, password=password)
+        state = await self._api.state(host=way.host, ca=way.ca, password=way.password)
         world.learn(server=state)
         if may_nudge and _lags(world.observed.wanted_files, state):
             await self._nudge(registry, world.observed.wanted_files)
+
+    async def collect(self, registry: Registry, world: World, *, dry_run: bool) -> bool:
+        """Start a garbage collection; False when the server cannot be asked, or refuses."""
+        way = _way(registry, world)
+        if way is None:
+            return False
+        failure = await self._api.collect(
+            host=way.host, ca=way.ca, password=way.password, dry_run=dry_run
+        )
+        if failure is not None:
+            _log.warning("no garbage collection: %s", failure, extra={"key": registry.key})
+        return failure is None
 
     async def _nudge(self, registry: Registry, wanted: Mapping[str, str]) -> None:
         """Touch the pods, which makes the kubelet refresh their files now and not in a minute."""
@@ -62,6 +79,16 @@ class Server:
             except NotFound:
                 continue
             _log.info("nudged pod %s", metadata["name"], extra={"key": registry.key})
+
+
+def _way(registry: Registry, world: World) -> _Way | None:
+    """How to reach the server; None while there is none to reach."""
+    ips = cluster_ips(world.bodies.get(("Service", names.service(registry)), {}))
+    ca = _ca(world.secret(names.tls_secret(registry)))
+    password = credentials.password_in(world.secret(names.gc_secret(registry)))
+    if not ips or ca is None or password is None or not _available(registry, world):
+        return None
+    return _Way(host=ips[0], ca=ca, password=password)
 
 
 def _ca(secret: Object | None) -> str | None:

@@ -108,7 +108,7 @@ def test_operator_may_watch_every_kind_of_child() -> None:
 
 def test_operator_may_write_secrets_only_as_it_writes_them() -> None:
     assert "patch" not in verbs_on("", "secrets")  # generated material is never applied by force
-    assert verbs_on("cais.dev", "registries") == {"get", "list", "watch"}
+    assert verbs_on("cais.dev", "registries") == {"get", "list", "watch", "patch"}
     assert verbs_on("cais.dev", "registries/status") == {"patch"}
     assert not verbs_on("coordination.k8s.io", "leases")  # only in its own namespace
     assert verbs_on("coordination.k8s.io", "leases", ("Role",)) == {"create", "get", "update"}

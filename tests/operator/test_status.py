@@ -30,6 +30,7 @@ def test_a_registry_that_does_what_it_should_is_ready_and_nothing_else() -> None
         "ServerReady": ("True", "Serving"),
         "Writable": ("True", "Writable"),
         "GarbageCollected": ("True", "Succeeded"),
+        "StoragePressure": ("False", "AmpleRoom"),
     }
     assert found["observedGeneration"] == 3
     assert {one["observedGeneration"] for one in found["conditions"]} == {3}
@@ -58,6 +59,12 @@ def test_the_facts_are_what_clients_need() -> None:
         "blobsDeleted": 4,
         "bytesReclaimed": 4096,
         "bytesReclaimable": 1_000_448,
+        "nextRunTime": "2026-03-02T03:17:00Z",
+        "lastDryRun": {
+            "time": "2026-03-01T03:17:02Z",
+            "state": "Succeeded",
+            "message": "would delete 2 manifests",
+        },
     }
     assert found["usage"] == {
         "repositories": 2,

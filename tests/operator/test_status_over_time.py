@@ -28,13 +28,13 @@ def _again(before: Mapping[str, Any], observed: Observed, **later: float) -> dic
 
 def test_nothing_new_is_the_same_status() -> None:
     first = status.of(registry(), observed_of(), (), NOW)
-    assert _again(first, observed_of(), days=1) == first
+    assert _again(first, observed_of(), hours=12) == first
 
 
 def test_another_order_of_conditions_is_nothing_new() -> None:
     first = status.of(registry(), observed_of(), (), NOW)
     turned = {**first, "conditions": first["conditions"][::-1]}
-    assert _again(turned, observed_of(), days=1) == turned
+    assert _again(turned, observed_of(), hours=12) == turned
 
 
 def test_transition_times_move_only_with_the_status_of_a_condition() -> None:
@@ -64,7 +64,7 @@ def test_usage_is_written_at_most_every_five_minutes() -> None:
 
 def test_a_small_change_of_usage_is_not_written_at_all() -> None:
     first = status.of(registry(), _with_bytes((1 << 30) - 10), (), NOW)
-    assert _again(first, _with_bytes((1 << 30) - 99), days=1) == first
+    assert _again(first, _with_bytes((1 << 30) - 99), hours=12) == first
 
 
 def test_usage_is_written_at_once_after_garbage_collection() -> None:

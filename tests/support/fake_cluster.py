@@ -96,8 +96,11 @@ class FakeCluster:
     ) -> Object:
         self._note("patch", kind, name)
         live = self._find(kind, namespace, name)
-        annotations = live["metadata"].setdefault("annotations", {})
-        annotations.update(change["metadata"]["annotations"])
+        annotations = (live["metadata"].get("annotations") or {}) | change["metadata"][
+            "annotations"
+        ]
+        kept = {key: value for key, value in annotations.items() if value is not None}
+        live["metadata"]["annotations"] = kept
         return self.put(live)
 
     async def delete(self, kind: str, namespace: str, name: str, *, uid: str) -> None:

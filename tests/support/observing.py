@@ -13,7 +13,8 @@ USAGE = {
     "tags": 3,
     "bytes": 5_000_000,
     "bytesReclaimable": 1_000_000,
-    "disk": {"capacity": 1 << 30, "available": 1 << 29},
+    "disk": {"capacity": 1 << 30, "available": 1 << 29, "reserve": 50 << 20},
+    "storagePressure": False,
 }
 RUN = {
     "state": "Succeeded",
@@ -24,6 +25,7 @@ RUN = {
     "bytesReclaimed": 4096,
     "message": "",
 }
+DRY_RUN = {**RUN, "message": "would delete 2 manifests"}
 FAILED = {**RUN, "state": "Failed", "message": "the disk went away"}
 LEAF = leaf()
 PROBLEM = Problem(field="spec.a", value="b", rule="must be c")
@@ -74,7 +76,7 @@ def server_of(**change: Any) -> ServerState:
     given: dict[str, Any] = {
         "files": WANTED,
         "usage": USAGE,
-        "gc": {"last": RUN, "lastSuccess": RUN},
+        "gc": {"last": RUN, "lastSuccess": RUN, "lastDryRun": DRY_RUN},
     }
     return ServerState(**{**given, **change})
 

@@ -18,7 +18,8 @@ USAGE = {
     "tags": 0,
     "bytes": 0,
     "bytesReclaimable": 0,
-    "disk": {"capacity": 1 << 30, "available": 1 << 29},
+    "disk": {"capacity": 1 << 30, "available": 1 << 29, "reserve": 50 << 20},
+    "storagePressure": False,
 }
 
 
@@ -28,12 +29,21 @@ class StubServer:
 
     files: Mapping[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    gc: Mapping[str, Any] = field(default_factory=lambda: {"last": None})
+    collections: list[bool] = field(default_factory=list)
+    refuses: str | None = None
 
     async def state(self, *, host: str, ca: str, password: str) -> ServerState:
         assert ca.startswith("-----BEGIN CERTIFICATE-----")
         assert password
         self.asked.append(host)
-        return ServerState(files=self.files, usage=USAGE, gc={"last": None})
+        return ServerState(files=self.files, usage=USAGE, gc=self.gc)
+
+    async def collect(self, *, host: str, ca: str, password: str, dry_run: bool) -> str | None:
+        assert (host, bool(ca), bool(password)) == ("10.96.0.7", True, True)
+        if self.refuses is None:
+            self.collections.append(dry_run)
+        return self.refuses
 
 
 @dataclass(slots=True)

@@ -35,6 +35,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 - apiGroups: [cais.dev]
   resources: [registries]
   verbs: [get, list, watch]
+# Takes the annotation cais.dev/gc off once it is served.
+- apiGroups: [cais.dev]
+  resources: [registries]
+  verbs: [patch]
 - apiGroups: [cais.dev]
   resources: [registries/status]
   verbs: [patch]

@@ -14,10 +14,11 @@ from cais_operator import names
 from cais_operator.errors import Problem
 from cais_operator.observed import Observed, capacity, requested
 from cais_operator.resource import Registry
-from cais_operator.status import certificate, content, server, storage
+from cais_operator.status import certificate, content, garbage, server, storage
 from cais_operator.status.conditions import Condition, by_type, written
 
-_KEPT = ("Writable", "GarbageCollected")  # what the server said last stands while it is silent
+# what the server said last stands while it is silent
+_KEPT = ("Writable", "GarbageCollected", "StoragePressure")
 
 
 def of(
@@ -75,7 +76,8 @@ def _conditions(
         yield from _stalled("Rejected", observed.rejected)
     else:
         yield from _ready(registry, [one for one in parts if one is not None])
-    yield from filter(None, (*parts, content.condition(observed.server)))
+    others = (garbage.condition(registry, observed, now), storage.pressure(observed.server))
+    yield from filter(None, (*parts, *others))
 
 
 def _ready(registry: Registry, parts: list[Condition]) -> Iterator[Condition]:
@@ -115,9 +117,7 @@ def _facts(registry: Registry, observed: Observed, now: datetime) -> dict[str, A
         "pullSecretName": names.pull_secret(registry),
         "storage": _storage(registry, observed, usage.get("bytes")),
         "certificate": certificate.block(registry, observed),
-        "garbageCollection": content.garbage_collection(
-            registry.status, observed.server, reclaimable
-        ),
+        "garbageCollection": garbage.block(registry, observed, now, reclaimable),
         "usage": usage,
     }
     return {key: value for key, value in found.items() if value}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the server holds, and its last garbage collection. Pure.
+"""What the server holds. Pure.
 
 An idle operator writes nothing: numbers are rounded, and a change of them alone is written at
 most every five minutes, unless a garbage collection has just run.
@@ -10,10 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cais_operator.observed import ServerState
-from cais_operator.status.conditions import Condition, stamp
+from cais_operator.status.conditions import stamp
 
 PACE = timedelta(minutes=5)
-_TYPE = "GarbageCollected"
 _DIGITS = 10  # binary digits that a rounded number keeps: it is right within 0.1 %
 _UNITS = ("", "Ki", "Mi", "Gi", "Ti", "Pi")
 _STEP = 1024
@@ -46,38 +45,6 @@ def usage(before: Mapping[str, Any], server: ServerState | None, now: datetime) 
     return {**new, "observedTime": stamp(now)}
 
 
-def garbage_collection(
-    before: Mapping[str, Any], server: ServerState | None, reclaimable: int | None
-) -> dict[str, Any]:
-    """Return `status.garbageCollection`; empty when nothing is known."""
-    runs = server.gc if server else None
-    if runs is None:
-        return dict(before.get("garbageCollection") or {})
-    last, success = runs.get("last") or {}, runs.get("lastSuccess") or {}
-    found = {
-        "lastRunTime": _time(last),
-        "lastSuccessTime": _time(success),
-        "durationSeconds": round(success["durationSeconds"], 1) if success else None,
-        "blobsDeleted": success.get("blobsDeleted"),
-        "bytesReclaimed": success.get("bytesReclaimed"),
-        "bytesReclaimable": reclaimable,
-    }
-    return {key: value for key, value in found.items() if value is not None}
-
-
-def condition(server: ServerState | None) -> Condition | None:
-    """Return GarbageCollected; None when no run is known. It never touches Ready."""
-    last = ((server.gc if server else None) or {}).get("last")
-    if not last:
-        return None
-    words = last.get("message") or ""
-    if last["state"] == "Failed":
-        message = f"the last garbage collection failed: {words or 'see the log of the server'}"
-        return Condition(type=_TYPE, status="False", reason="Failed", message=message)
-    message = words or f"the last garbage collection deleted {last['blobsDeleted']} blobs"
-    return Condition(type=_TYPE, status="True", reason="Succeeded", message=message)
-
-
 def rounded(count: int) -> int:
     """Return a number of bytes, rounded up to its ten leading binary digits."""
     step = 1 << max(0, count.bit_length() - _DIGITS)
@@ -104,10 +71,10 @@ def _is_due(
     last = ((server.gc if server else None) or {}).get("last") or {}
     known = (before.get("garbageCollection") or {}).get("lastRunTime")
     written = datetime.strptime(old["observedTime"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    return now - written >= PACE or _time(last) not in (None, known)
+    return now - written >= PACE or ended_at(last) not in (None, known)
 
 
-def _time(run: Mapping[str, Any]) -> str | None:
-    """Return when a run ended, in whole seconds."""
+def ended_at(run: Mapping[str, Any]) -> str | None:
+    """Return when a garbage collection ended, in whole seconds; None if there is none."""
     text = run.get("finishedAt") or run.get("startedAt")
     return stamp(datetime.fromisoformat(text).astimezone(UTC)) if text else None

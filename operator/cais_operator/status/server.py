@@ -11,7 +11,6 @@ from cais_operator.resource import Registry
 from cais_operator.status.conditions import Condition
 
 _TYPE = "ServerReady"
-_LEAST = 1 << 20  # bytes; with less the disk is full for any push
 
 
 def condition(registry: Registry, observed: Observed) -> Condition:
@@ -31,7 +30,7 @@ def writable(observed: Observed) -> Condition | None:
     usage = observed.server.usage if observed.server else None
     if usage is None:
         return None
-    if usage["disk"]["available"] < _LEAST:
+    if usage["disk"]["available"] <= usage["disk"].get("reserve", 0):
         return Condition(
             type="Writable",
             status="False",

@@ -2,7 +2,7 @@
 """The claim: is there room as asked for? Pure."""
 
 from cais_operator import names
-from cais_operator.observed import Live, Observed, capacity, requested
+from cais_operator.observed import Live, Observed, ServerState, capacity, requested
 from cais_operator.resource import Registry
 from cais_operator.status.conditions import Condition
 
@@ -24,6 +24,23 @@ def condition(registry: Registry, observed: Observed) -> Condition:
     if phase != "Bound":
         return _not_yet("ClaimPending", f"the claim {name} waits for a volume{_of_class(live)}")
     return _room(name, live)
+
+
+def pressure(server: ServerState | None) -> Condition | None:
+    """Return StoragePressure; None when the server did not say. It never touches Ready."""
+    usage = server.usage if server else None
+    if usage is None or "storagePressure" not in usage:
+        return None
+    if usage["storagePressure"]:
+        message = (
+            "the volume is getting full: what was deleted is reclaimed out of schedule; delete "
+            "images, or raise spec.storage.volume.size"
+        )
+        return Condition(
+            type="StoragePressure", status="True", reason="DiskGettingFull", message=message
+        )
+    message = "there is ample room on the volume"
+    return Condition(type="StoragePressure", status="False", reason="AmpleRoom", message=message)
 
 
 def _room(name: str, live: Live) -> Condition:

@@ -18,6 +18,7 @@ from cais_registry.http.responses import Response, to_json
 from cais_registry.http.router import AdminPath
 from cais_registry.model.check import Check
 from cais_registry.model.run import Run
+from cais_registry.model.space import Space
 from cais_registry.services.checker import CheckOptions
 
 
@@ -133,6 +134,7 @@ async def _runs(deps: Deps) -> dict[str, Any]:
         "current": describe(await collector.current()),
         "last": describe(await collector.last()),
         "lastSuccess": describe(await collector.last_success()),
+        "lastDryRun": describe(await collector.last_dry_run()),
     }
 
 
@@ -145,7 +147,11 @@ async def _run(deps: Deps, run_id: str) -> Response:
 
 async def _usage(deps: Deps) -> Response:
     usage = await deps.core.usage.report()
-    disk = {"capacity": usage.disk_capacity, "available": usage.disk_available}
+    disk = {
+        "capacity": usage.disk_capacity,
+        "available": usage.disk_available,
+        "reserve": Space(usage.disk_capacity, usage.disk_available).reserve,
+    }
     return to_json(
         {
             "repositories": usage.repositories,

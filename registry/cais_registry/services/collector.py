@@ -126,6 +126,10 @@ class GarbageCollector:
         """The newest run that succeeded and was no dry run, if any."""
         return await self._database.read(partial(last_run, succeeded=True))
 
+    async def last_dry_run(self) -> Run | None:
+        """The newest finished dry run, if any."""
+        return await self._database.read(partial(last_run, succeeded=False, dry_run=True))
+
     async def run(self, run_id: str) -> Run | None:
         """One run by its id, None if it is not known (any more)."""
         going = await self.current()

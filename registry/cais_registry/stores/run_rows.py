@@ -60,11 +60,11 @@ def running(connection: Connection) -> Run | None:
     return _first(connection, "WHERE state = 'Running' ORDER BY started_at DESC LIMIT 1", {})
 
 
-def last_run(connection: Connection, *, succeeded: bool) -> Run | None:
-    """The newest finished run that was no dry run."""
+def last_run(connection: Connection, *, succeeded: bool, dry_run: bool = False) -> Run | None:
+    """The newest finished run, dry or not."""
     states = "= 'Succeeded'" if succeeded else "<> 'Running'"
-    where = f"WHERE dry_run = 0 AND state {states} ORDER BY started_at DESC LIMIT 1"
-    return _first(connection, where, {})
+    where = f"WHERE dry_run = :dry AND state {states} ORDER BY started_at DESC LIMIT 1"
+    return _first(connection, where, {"dry": int(dry_run)})
 
 
 def fail_interrupted(connection: Connection, message: str) -> None:

@@ -51,6 +51,20 @@ class PlayedServer:
             files=files, usage=self.usage, gc={"last": self.last, "lastSuccess": self.last}
         )
 
+    async def collect(self, *, host: str, ca: str, password: str, dry_run: bool) -> str | None:
+        assert host.startswith("10.96.")
+        assert ca
+        assert password == self.place.secret("team-gc")
+        self.last = {
+            "state": "Succeeded",
+            "finishedAt": "2026-03-01T00:00:00Z",
+            "durationSeconds": 1.0,
+            "blobsDeleted": 7,
+            "bytesReclaimed": 1,
+            "message": "deleted 7 blobs",
+        }
+        return "dry runs are not played here" if dry_run else None
+
     def mounted(self) -> dict[str, str]:
         config = self.place.get("ConfigMap", "team-config")
         users, tls = (self.place.get("Secret", name) for name in ("team-users", "team-tls"))
@@ -178,3 +192,19 @@ async def test_a_finished_garbage_collection_shows_in_status_at_once(place: Plac
 
         await until(told, "the status tells of the run")
         assert place.condition("GarbageCollected")["status"] == "True"
+
+
+async def test_an_annotation_starts_a_garbage_collection_once(place: Place) -> None:
+    server = PlayedServer(place=place)
+    async with operator(place, server, resync=3600):
+        await settle(place)
+        await until(lambda: is_ready(place), "Ready")
+        path = place.path(names.KIND, "team")
+        place.api.merge(path, {"metadata": {"annotations": {names.COLLECT: "now"}}})
+
+        def served() -> bool:
+            live = place.get(names.KIND, "team") or {}
+            collected = place.condition("GarbageCollected").get("message") == "deleted 7 blobs"
+            return collected and names.COLLECT not in live["metadata"].get("annotations", {})
+
+        await until(served, "the annotation is served and gone")

@@ -46,6 +46,12 @@ def test_nothing_that_the_operator_does_is_forbidden(api: ApiServer, tmp_path: P
         )
         wait_for(lambda: place.secret("team-pull", "username") == "pull", "the pull Secret")
         wait_for(lambda: place.all("Event"), "an Event")
+        path = place.path("Registry", "team")
+        api.merge(path, {"metadata": {"annotations": {"cais.dev/gc": "soon"}}})
+        wait_for(
+            lambda: "annotations" not in (place.get("Registry", "team") or {})["metadata"],
+            "the annotation is taken off",
+        )
         running.process.terminate()
         assert running.process.wait(30) == 0
     assert len(CHILDREN) > len(place.missing()) == 0
