@@ -20,6 +20,8 @@ from cais_registry.model.run import Run, RunState
 from cais_registry.services.chunks import Chunk
 from cais_registry.services.core import Core, open_core
 from cais_registry.services.failpoints import no_failpoint
+from cais_registry.services.uploads import UploadRef
+from cais_registry.stores.usage_rows import counted_bytes, stored_bytes
 
 HOUR = timedelta(hours=1)
 REPO = RepoName.parse("team/app")
@@ -89,6 +91,19 @@ async def push_blob(core: Core, content: bytes, repo: RepoName = REPO) -> Digest
     digest = Digest.of(content)
     await core.uploads.push(repo, "ci", digest, chunk(content))
     return digest
+
+
+async def begin_upload(core: Core, principal: str | None = "ci") -> UploadRef:
+    status = await core.uploads.start(REPO, principal)
+    assert status.size == 0
+    return UploadRef(repo=REPO, principal=principal, id=status.id)
+
+
+async def stored(core: Core) -> int:
+    """Bytes that are stored; what is kept has to be what is counted."""
+    kept = await core.database.read(stored_bytes)
+    assert kept == await core.database.read(counted_bytes)
+    return kept
 
 
 def descriptor(content: bytes, media_type: str = "application/octet-stream") -> dict[str, Any]:

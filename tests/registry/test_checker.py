@@ -16,6 +16,7 @@ from cais_registry.model.names import Tag
 from cais_registry.services.checker import CheckOptions
 from cais_registry.services.core import Core
 from cais_registry.stores.check_rows import CheckedBlob
+from cais_registry.stores.usage_rows import stored_bytes
 from core_support import OTHER, REPO, World, collect, push_blob, push_image
 
 EVERYTHING = CheckOptions(digests=True)
@@ -116,6 +117,21 @@ async def test_a_damaged_manifest_comes_back_from_its_copy(tmp_path: Path) -> No
         assert "`--repair` takes it" in found.findings[0].message
         assert (await check(core, REPAIR)).left == 0
         assert (await core.manifests.get(REPO, Tag("v1"))).content == manifest
+
+
+async def test_a_wrong_count_of_stored_bytes_is_found_and_put_right(tmp_path: Path) -> None:
+    async with World(tmp_path).open() as core:
+        await fill(core)
+        before = (await core.usage.report()).bytes
+        await core.database.write(
+            lambda connection: connection.execute("UPDATE usage SET bytes = bytes - 7")
+        )
+        found = await check(core)
+        assert (found.found, found.left) == ({Kind.USAGE_WRONG: 1}, 1)
+        assert f"{before - 7} bytes are counted" in found.findings[0].message
+        assert (await check(core, REPAIR)).left == 0
+        assert not (await check(core)).found
+        assert await core.database.read(stored_bytes) == before
 
 
 async def test_damaged_bytes_are_kept_aside(tmp_path: Path) -> None:

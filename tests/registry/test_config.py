@@ -23,6 +23,9 @@ access:
   - {users: [admin], repositories: ["**"], actions: [pull, push, delete, admin]}
   - {users: [cais-gc], repositories: [], actions: [gc, usage]}
 garbageCollection: {pushLease: 1h30m, undeleteWindow: 0s}
+quota: 16106127360
+readOnly: true
+immutableTags: [{repositories: ["apps/**"], tags: ["v*"]}]
 log: {format: json}
 limits: {manifestBytes: 8388608, sparseManifests: true}
 """
@@ -39,6 +42,8 @@ def test_every_setting_of_a_file_is_used() -> None:
     assert found.push_lease == timedelta(minutes=90)
     assert found.undelete_window == timedelta(0)
     assert found.log.format == "json"
+    assert (found.quota, found.read_only) == (15 * 2**30, True)
+    assert found.immutable_tags == (document.TagRule(repositories=("apps/**",), tags=("v*",)),)
     assert found.limits.manifest_bytes == 8 * 1024 * 1024
     assert found.limits.sparse_manifests
 
@@ -100,6 +105,12 @@ def test_users_in_the_file_without_rules_may_do_nothing() -> None:
             "access.rules[0].actions[0]: Invalid enum value 'fly' is not one of pull,",
         ),
         ("access: {anonymous: [push]}", "access.anonymous"),
+        ("quota: 15Gi", "quota: Expected `int"),
+        ("quota: 1.5", "quota: Expected `int"),
+        ("quota: true", "quota: Expected `int"),
+        ("readOnly: 'yes'", "readOnly: Expected `bool`"),
+        ("immutableTags: [{tags: [v1]}]", "immutableTags[0]: lacks the required field"),
+        ("immutableTags: v1", "immutableTags: Expected `array`"),
     ],
 )
 def test_a_bad_file_is_refused_by_name(text: str, names: str) -> None:
@@ -112,6 +123,10 @@ def test_a_bad_file_is_refused_by_name(text: str, names: str) -> None:
 def _rule(glob: str) -> str:
     rule = {"users": ["a"], "repositories": [glob], "actions": ["pull"]}
     return json.dumps({"auth": {"htpasswdFile": "f"}, "access": {"rules": [rule]}})
+
+
+def _immutable(repositories: list[str], tags: list[str]) -> str:
+    return json.dumps({"immutableTags": [{"repositories": repositories, "tags": tags}]})
 
 
 @pytest.mark.parametrize(
@@ -136,6 +151,16 @@ def _rule(glob: str) -> str:
         (_rule("a**"), {}, "access.rules[0].repositories"),
         (_rule("/a"), {}, "access.rules[0].repositories"),
         (_rule(""), {}, "access.rules[0].repositories"),
+        ("quota: 0", {}, "quota: 0 is not a number of bytes from 1"),
+        ("quota: -1", {}, "quota: -1"),
+        ("quota: 9223372036854775808", {}, "quota: 9223372036854775808"),
+        (_immutable(["a"], []), {}, "immutableTags[0]: names no repositories or no tags"),
+        (_immutable([], ["a"]), {}, "immutableTags[0]: names no repositories or no tags"),
+        (_immutable(["A"], ["a"]), {}, "immutableTags[0].repositories: 'A'"),
+        (_immutable(["a"], ["a/b"]), {}, "immutableTags[0].tags: 'a/b'"),
+        (_immutable(["a"], ["**"]), {}, "immutableTags[0].tags: '**'"),
+        (_immutable(["a"], ["a" * 129]), {}, "immutableTags[0].tags"),
+        (_immutable(["a"], [""]), {}, "immutableTags[0].tags: ''"),
     ],
 )
 def test_a_value_that_is_not_allowed_is_refused_by_name(

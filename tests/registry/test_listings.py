@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from cais_registry.config.document import Access, Rule
 from cais_registry.model.digest import Digest
 from cais_registry.model.errors import NameUnknown
+from cais_registry.model.globs import matches_repo
 from cais_registry.model.names import RepoName
-from cais_registry.services.access import Action, compile_rules, matches
+from cais_registry.services.access import Action, compile_rules
 from cais_registry.services.core import Core
 from cais_registry.services.listings import _page
 from cais_registry.services.scopes import Scope
@@ -140,7 +141,7 @@ def test_a_page_is_the_same_as_if_all_names_were_asked_about(
         async with World(tmp_path_factory.mktemp("data")).open() as core:
             await core.database.write(partial(add_repos, names))
             found = await core.catalog.list(scope=scope_of(*globs), **page)
-            shown = [n for n in names if any(matches(g, n) for g in globs)]
+            shown = [n for n in names if any(matches_repo(g, n) for g in globs)]
             left = [n for n in shown if n > (page["last"] or "")]
             assert list(found.items) == left[: page["limit"]]
             assert (found.last is None) is (len(left) <= page["limit"])

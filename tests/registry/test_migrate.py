@@ -11,6 +11,8 @@ import pytest
 from cais_registry.stores import migrate as module
 from cais_registry.stores.migrate import SchemaUnknown, migrate, numbered, scripts, statements
 
+USAGE = next(n for n, text in scripts().items() if "TABLE usage" in text)
+
 
 def version(path: Path) -> int:
     connection = sqlite3.connect(path)
@@ -62,6 +64,46 @@ def test_several_processes_may_migrate_at_once(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(migrate, [tmp_path / "db"] * 8))
     assert version(tmp_path / "db") == max(scripts())
+
+
+def test_bytes_of_an_older_database_are_counted_and_those_that_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those that an older program writes, which knows nothing of the count."""
+    older = {number: text for number, text in scripts().items() if number < USAGE}
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "scripts", lambda: older)
+        migrate(tmp_path / "db")
+    write(tmp_path / "db", *rows(1))
+    migrate(tmp_path / "db")
+    assert write(tmp_path / "db", "SELECT bytes FROM usage") == [(107,)]
+    write(tmp_path / "db", *rows(2))
+    assert write(tmp_path / "db", "SELECT bytes FROM usage") == [(214,)]
+    write(tmp_path / "db", "DELETE FROM manifest", "UPDATE blob SET size = 1")
+    assert write(tmp_path / "db", "SELECT bytes FROM usage") == [(2,)]
+
+
+def write(path: Path, *script: str) -> list[tuple[int]]:
+    connection = sqlite3.connect(path)
+    with connection:
+        for statement in script:
+            found: list[tuple[int]] = connection.execute(statement).fetchall()
+    connection.close()
+    return found
+
+
+ROWS = """
+INSERT INTO repository (id, name, created_at) VALUES (N, 'rN', 0);
+INSERT INTO blob (digest, size, storage_key, created_at, verified_at)
+    VALUES ('bN', 100, 'kN', 0, 0);
+INSERT INTO manifest (repo_id, digest, media_type, annotations, size, storage_key, created_at,
+    touched_at, content) VALUES (N, 'm', 't', '', 7, 'mN', 0, 0, '')
+"""
+
+
+def rows(number: int) -> list[str]:
+    """A repository with a blob of 100 bytes and a manifest of 7."""
+    return ROWS.replace("N,", f"{number},").replace("N'", f"{number}'").split(";")
 
 
 def test_scripts_are_parted_into_statements() -> None:

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cais_registry.config.document import Access, Rule
+from cais_registry.model.globs import matches_repo
 from cais_registry.model.names import RepoName
-from cais_registry.services.access import OPEN, Action, compile_rules, matches
+from cais_registry.services.access import OPEN, Action, compile_rules
 from cais_registry.services.scopes import EVERYTHING, NameRange, outermost, ranges_of
 
 GLOBS = st.lists(
@@ -49,8 +50,8 @@ def test_ranges_hold_all_that_a_glob_matches_and_whole_ones_nothing_else(
 ) -> None:
     name = "/".join(segments)
     found = [part for part in ranges_of(glob.split("/")) if holds(part, name)]
-    assert found or not matches(glob, name)
-    assert matches(glob, name) or not any(part.is_whole for part in found)
+    assert found or not matches_repo(glob, name)
+    assert matches_repo(glob, name) or not any(part.is_whole for part in found)
 
 
 @given(st.lists(GLOBS, max_size=5), NAMES)
@@ -66,7 +67,7 @@ def test_a_users_ranges_are_in_order_apart_and_lose_nothing(
         holds(part, name) and (part.is_whole or scope.allows(RepoName(name)))
         for part in scope.ranges
     )
-    assert shown is any(matches(glob, name) for glob in globs)
+    assert shown is any(matches_repo(glob, name) for glob in globs)
 
 
 def test_of_two_ranges_with_the_same_ends_the_whole_one_stays() -> None:

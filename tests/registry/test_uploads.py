@@ -27,7 +27,7 @@ from cais_registry.services.core import Core
 from cais_registry.services.uploads import UploadRef
 from cais_registry.stores.layout import DATABASE
 from cais_registry.stores.upload_rows import UploadRow
-from core_support import OTHER, REPO, World, body, chunk, collect, count, push_blob
+from core_support import OTHER, REPO, World, begin_upload, body, chunk, collect, count, push_blob
 
 CONTENT = bytes(range(256)) * 3000  # 768 kB: more than one gathered write
 DIGEST = Digest.of(CONTENT)
@@ -36,12 +36,6 @@ DIGEST = Digest.of(CONTENT)
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     return World(tmp_path / "data")
-
-
-async def begun(core: Core, principal: str | None = "ci") -> UploadRef:
-    status = await core.uploads.start(REPO, principal)
-    assert status.size == 0
-    return UploadRef(repo=REPO, principal=principal, id=status.id)
 
 
 async def read(core: Core, digest: Digest) -> bytes:
@@ -55,7 +49,7 @@ async def read(core: Core, digest: Digest) -> bytes:
 
 async def test_a_streamed_upload_becomes_a_blob(world: World) -> None:
     async with world.open() as core:
-        ref = await begun(core)
+        ref = await begin_upload(core)
         assert (await core.uploads.append(ref, chunk(CONTENT))).size == len(CONTENT)
         assert (await core.uploads.finish(ref, DIGEST)).size == len(CONTENT)
         assert await read(core, DIGEST) == CONTENT
@@ -91,7 +85,7 @@ async def test_a_whole_blob_in_one_request(world: World, content: bytes) -> None
 
 async def test_an_upload_goes_on_after_a_restart(world: World) -> None:
     async with world.open() as core:
-        ref = await begun(core)
+        ref = await begin_upload(core)
         await core.uploads.append(ref, chunk(CONTENT[:500_000]))
     async with world.open() as core:
         assert (await core.uploads.status(ref)).size == 500_000
@@ -104,7 +98,7 @@ async def test_a_chunk_that_begins_elsewhere_is_refused_and_the_upload_goes_on(
     world: World, start: int
 ) -> None:
     async with world.open() as core:
-        ref = await begun(core)
+        ref = await begin_upload(core)
         await core.uploads.append(ref, chunk(CONTENT[:10]))
         with pytest.raises(RangeInvalid) as refused:
             await core.uploads.append(ref, chunk(CONTENT[10:], start=start))
@@ -117,7 +111,7 @@ async def test_a_chunk_that_begins_elsewhere_is_refused_and_the_upload_goes_on(
 
 async def test_a_wrong_digest_ends_the_upload_and_leaves_nothing(world: World) -> None:
     async with world.open() as core:
-        ref = await begun(core)
+        ref = await begin_upload(core)
         await core.uploads.append(ref, chunk(CONTENT))
         with pytest.raises(DigestInvalid, match=str(DIGEST)):
             await core.uploads.finish(ref, Digest.of(b"other"))
@@ -134,7 +128,7 @@ async def test_a_body_of_another_length_than_declared_is_refused(
     world: World, declared: int, kept: int
 ) -> None:
     async with world.open() as core:
-        ref = await begun(core)
+        ref = await begin_upload(core)
         with pytest.raises(SizeInvalid, match=str(declared)):
             await core.uploads.append(ref, chunk(CONTENT[:10], length=declared))
         assert (await core.uploads.status(ref)).size == kept
@@ -159,7 +153,7 @@ async def broken(content: bytes) -> AsyncIterator[bytes]:
 
 async def test_what_came_before_the_client_went_is_kept(world: World) -> None:
     async with world.open() as core:
-        ref = await begun(core)
+        ref = await begin_upload(core)
         with pytest.raises(Gone):
             await core.uploads.append(ref, Chunk(body=broken(CONTENT[:600_001])))
         assert (await core.uploads.status(ref)).size == 600_001
@@ -176,7 +170,7 @@ async def test_a_cancelled_request_leaves_an_upload_that_can_go_on(world: World)
         await asyncio.Event().wait()
 
     async with world.open() as core:
-        ref = await begun(core)
+        ref = await begin_upload(core)
         task = asyncio.create_task(core.uploads.append(ref, Chunk(body=slow())))
         await waiting.wait()
         task.cancel()
@@ -208,7 +202,7 @@ async def test_the_upload_of_somebody_else_is_unknown(
     world: World, change: Callable[[UploadRef], UploadRef]
 ) -> None:
     async with world.open() as core:
-        ref = await begun(core)
+        ref = await begin_upload(core)
         await core.uploads.append(ref, chunk(CONTENT[:10]))
         theirs = change(ref)
         with pytest.raises(BlobUploadUnknown):
@@ -234,7 +228,7 @@ async def test_of_two_requests_for_one_upload_the_second_is_told_to_come_back(
         yield CONTENT
 
     async with world.open() as core:
-        ref = await begun(core)
+        ref = await begin_upload(core)
         first = asyncio.create_task(core.uploads.append(ref, Chunk(body=slow())))
         await entered.wait()
         with pytest.raises(UploadBusy):
@@ -249,7 +243,7 @@ async def test_of_two_requests_for_one_upload_the_second_is_told_to_come_back(
 
 async def test_two_workers_never_write_to_one_upload_at_once(world: World) -> None:
     async with world.open() as old, world.open() as new:
-        ref = await begun(old)
+        ref = await begin_upload(old)
         entered, go_on = asyncio.Event(), asyncio.Event()
 
         async def slow() -> AsyncIterator[bytes]:
@@ -278,7 +272,7 @@ async def test_a_cancelled_upload_is_gone_at_once_even_while_it_is_written_to(
         yield CONTENT
 
     async with world.open() as core:
-        ref = await begun(core)
+        ref = await begin_upload(core)
         writer = asyncio.create_task(core.uploads.finish(ref, DIGEST, Chunk(body=slow())))
         await entered.wait()
         await core.uploads.cancel(ref)
@@ -318,7 +312,7 @@ async def test_an_upload_that_somebody_dropped_at_the_last_moment_becomes_no_blo
 
     world.failpoint = drop
     async with world.open() as core:
-        ref = await begun(core)
+        ref = await begin_upload(core)
         with pytest.raises(BlobUploadUnknown):
             await core.uploads.finish(ref, DIGEST, chunk(CONTENT))
         with pytest.raises(BlobUnknown):
@@ -332,7 +326,7 @@ async def test_an_upload_that_was_dropped_just_before_does_not_come_back_as_a_fi
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with world.open() as core:
-        ref = await begun(core)
+        ref = await begin_upload(core)
         sessions = core.uploads._sessions
         find = sessions.find
 
@@ -369,7 +363,7 @@ async def test_a_push_repairs_bytes_that_are_damaged(world: World, damage: str) 
 
 async def test_an_upload_that_nobody_goes_on_with_expires(world: World) -> None:
     async with world.open() as core:
-        ref = await begun(core)
+        ref = await begin_upload(core)
         await core.uploads.append(ref, chunk(CONTENT))
         world.clock.forward(world.policy.upload_ttl * 0.9)
         await core.uploads.append(ref, chunk(b"more"))
@@ -394,7 +388,7 @@ async def test_an_upload_that_is_written_to_does_not_expire(world: World) -> Non
         yield CONTENT
 
     async with world.open() as core:
-        ref = await begun(core)
+        ref = await begin_upload(core)
         writer = asyncio.create_task(core.uploads.finish(ref, DIGEST, Chunk(body=slow())))
         await entered.wait()
         world.clock.forward(world.policy.upload_ttl * 2)
@@ -416,7 +410,7 @@ async def test_a_full_disk_refuses_the_chunk_and_keeps_what_fitted(
 
     full_from = 400_000
     async with world.open() as core:
-        ref = await begun(core)
+        ref = await begin_upload(core)
         with monkeypatch.context() as patched:
             patched.setattr("cais_registry.stores.upload_file.os.write", full)
             with pytest.raises(StorageFull, match="full"):
@@ -438,7 +432,7 @@ async def test_memory_does_not_hold_the_body(world: World) -> None:
             yield bytes(1 << 20)
 
     async with world.open() as core:
-        ref = await begun(core)
+        ref = await begin_upload(core)
         tracemalloc.start()
         await core.uploads.append(ref, Chunk(body=long()))
         _, peak = tracemalloc.get_traced_memory()

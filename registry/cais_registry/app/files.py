@@ -148,6 +148,9 @@ class Files:
             access=new.access,
             push_lease=new.push_lease,
             undelete_window=new.undelete_window,
+            quota=new.quota,
+            read_only=new.read_only,
+            immutable_tags=new.immutable_tags,
         )
         self.loaded = replace(self.loaded, settings=live)
         if new.fixed() != first.fixed():

@@ -27,7 +27,7 @@ from cais_registry.http.gate import Gate
 from cais_registry.http.requests import Receive, Scope, Send
 from cais_registry.http.sinks import Sink, to_logging
 from cais_registry.http.stats import Stats
-from cais_registry.model.policy import Policy
+from cais_registry.model.policy import Policy, TagRule
 from cais_registry.services.access import OPEN, Permissions, compile_rules
 from cais_registry.services.core import Core, Limits, open_core
 from cais_registry.stores.layout import UnusableData
@@ -69,6 +69,7 @@ class Worker:
             verifier=None if auth is None else self._verifier,
             realm=None if auth is None else auth.realm,
         )
+        self._policy = policy(files.loaded)
         self._lines = Lines(logs.write_out)
         self._application: Application | None = None
         self._door: Door | None = None
@@ -122,7 +123,7 @@ class Worker:
         core = await open_core(
             data,
             database_url=self._files.database_url(),
-            policy=self._policy,
+            policy=lambda: self._policy,
             limits=limits,
             store=objects.opener(self._files.loaded.settings.storage),
         )
@@ -160,10 +161,6 @@ class Worker:
         if self._door is not None:
             self._door.close(lambda: os.kill(os.getpid(), signal.SIGTERM))
 
-    def _policy(self) -> Policy:
-        settings = self._files.loaded.settings
-        return Policy(push_lease=settings.push_lease, undelete_window=settings.undelete_window)
-
     def _loaded(self) -> LoadedFiles:
         """What this process serves: a new certificate comes with a new process."""
         files = {**self._files.loaded.hashes, **self._certificate}
@@ -179,6 +176,7 @@ class Worker:
             if (now.users, now.settings) != (before.users, before.settings):
                 self._verifier.replace(self._files.loaded.users)
                 self._gate.permissions = permissions(self._files.loaded)
+                self._policy = policy(self._files.loaded)
                 _logger.info("configuration, users or rules were loaded anew")
             if self._files.error != error:
                 error = self._files.error
@@ -189,6 +187,21 @@ def permissions(loaded: Loaded) -> Permissions:
     """The rules of the newest good configuration."""
     settings = loaded.settings
     return OPEN if settings.auth is None else compile_rules(settings.access)
+
+
+def policy(loaded: Loaded) -> Policy:
+    """What the newest good configuration says about times, tags and space."""
+    settings = loaded.settings
+    return Policy(
+        push_lease=settings.push_lease,
+        undelete_window=settings.undelete_window,
+        immutable_tags=tuple(
+            TagRule(repositories=rule.repositories, tags=rule.tags)
+            for rule in settings.immutable_tags
+        ),
+        read_only=settings.read_only,
+        quota=settings.quota,
+    )
 
 
 def _start(work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:

@@ -19,10 +19,14 @@ def run(options: argparse.Namespace) -> int:
     disk = usage["disk"]
     print(f"repositories  {usage['repositories']}")
     print(f"tags          {usage['tags']}")
-    print(f"stored        {human(usage['bytes'])}")
+    print(f"stored        {human(usage['bytes'])}{_of(usage['quota']['limit'])}")
     print(f"reclaimable   {human(usage['bytesReclaimable'])}")
     print(f"disk          {human(disk['available'])} free of {human(disk['capacity'])}")
     return 0
+
+
+def _of(quota: int | None) -> str:
+    return "" if quota is None else f" of {human(quota)} (quota)"
 
 
 def human(count: int) -> str:

@@ -76,6 +76,18 @@ class Access(_Strict, frozen=True):
     rules: tuple[Rule, ...] = ()
 
 
+class TagRule(_Strict, frozen=True):
+    """One of `immutableTags`: such tags of such repositories, once there, stay as they are.
+
+    Attributes:
+        repositories: Globs as in `access.rules`.
+        tags: Globs: `*` any characters.
+    """
+
+    repositories: tuple[str, ...]
+    tags: tuple[str, ...]
+
+
 class Times(_Strict, frozen=True):
     """`garbageCollection`: Go durations."""
 
@@ -156,7 +168,10 @@ class Timeouts(_Strict, frozen=True):
 
 
 class Document(_Strict, frozen=True):
-    """The whole file; every block may be left out."""
+    """The whole file; every block may be left out.
+
+    `quota` is in bytes of blobs and manifests; left out, there is none.
+    """
 
     data: str | None = None
     listen: str | None = None
@@ -165,6 +180,9 @@ class Document(_Strict, frozen=True):
     auth: AuthFiles | None = None
     access: Access | None = None
     garbage_collection: Times = Times()
+    quota: int | None = None
+    read_only: bool = False
+    immutable_tags: tuple[TagRule, ...] = ()
     log: Log = Log()
     storage: Storage | None = None
     limits: LimitValues = LimitValues()

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from cais_registry.config import document, durations
+from cais_registry.config import document, durations, globs
 from cais_registry.config.errors import ConfigError
 
 EVERYTHING: Final = document.Access(
@@ -21,6 +21,7 @@ EVERYTHING: Final = document.Access(
 """What `--htpasswd` alone means: whoever has an account may do everything."""
 
 _SMALLEST_MANIFEST_LIMIT: Final = 1024
+_LARGEST_QUOTA: Final = 2**63 - 1
 _MOST_PORTS: Final = 65535
 _SHORTEST_TIMEOUT: Final = timedelta(seconds=1)
 _LONGEST_TIMEOUT: Final = timedelta(hours=1)
@@ -52,6 +53,9 @@ class Settings:
         push_lease: What a pusher was told exists is kept for so long.
         undelete_window: What was deleted can come back for so long.
         log: What is logged, and how lines look.
+        quota: Most bytes of blobs and manifests; None for no limit.
+        read_only: Whether nothing may be pushed or deleted.
+        immutable_tags: Tags that, once there, stay as they are.
         limits: What is taken from clients.
         storage: The object store for blobs; None for files in `data`.
         idle: A connection without a whole request for so long is closed.
@@ -68,6 +72,9 @@ class Settings:
     push_lease: timedelta
     undelete_window: timedelta
     log: document.Log
+    quota: int | None
+    read_only: bool
+    immutable_tags: tuple[document.TagRule, ...]
     limits: document.LimitValues
     idle: timedelta
     drain: timedelta
@@ -119,6 +126,9 @@ def resolve(
             "garbageCollection.undeleteWindow", doc.garbage_collection.undelete_window
         ),
         log=_log(doc.log),
+        quota=_quota(doc.quota),
+        read_only=doc.read_only,
+        immutable_tags=_immutable_tags(doc.immutable_tags),
         limits=doc.limits,
         storage=doc.storage,
         idle=_timeout("timeouts.idle", doc.timeouts.idle),
@@ -167,19 +177,29 @@ def _auth(
     unstated = EVERYTHING if flags.htpasswd is not None else document.Access()
     access = unstated if doc.access is None else doc.access
     for index, rule in enumerate(access.rules):
-        _check_globs(index, rule)
+        globs.check_repositories(f"access.rules[{index}].repositories", rule.repositories)
     return auth, access
 
 
-def _check_globs(index: int, rule: document.Rule) -> None:
-    allowed = set("abcdefghijklmnopqrstuvwxyz0123456789._-*")
-    for glob in rule.repositories:
-        segments = glob.split("/")
-        if not all(s and set(s) <= allowed and (s == "**" or "**" not in s) for s in segments):
+def _quota(quota: int | None) -> int | None:
+    if quota is not None and not 0 < quota <= _LARGEST_QUOTA:
+        raise ConfigError(
+            f"quota: {quota} is not a number of bytes from 1 to {_LARGEST_QUOTA}; "
+            "leave it out for no limit, and use readOnly to take nothing"
+        )
+    return quota
+
+
+def _immutable_tags(rules: tuple[document.TagRule, ...]) -> tuple[document.TagRule, ...]:
+    for index, rule in enumerate(rules):
+        if not rule.repositories or not rule.tags:
             raise ConfigError(
-                f"access.rules[{index}].repositories: {glob[:80]!r} is not a glob: segments of "
-                "a-z 0-9 . _ - and * parted by /, with ** standing for whole segments only"
+                f"immutableTags[{index}]: names no repositories or no tags; "
+                '["**"] is every repository, ["*"] every tag'
             )
+        globs.check_repositories(f"immutableTags[{index}].repositories", rule.repositories)
+        globs.check_tags(f"immutableTags[{index}].tags", rule.tags)
+    return rules
 
 
 def _duration(field: str, text: str) -> timedelta:

@@ -157,6 +157,7 @@ async def _usage(deps: Deps) -> Response:
             "repositories": usage.repositories,
             "tags": usage.tags,
             "bytes": usage.bytes,
+            "quota": {"used": usage.bytes, "limit": usage.quota},
             "bytesReclaimable": usage.bytes_reclaimable,
             "disk": disk,
             "storagePressure": deps.core.pressure.look(),

@@ -22,7 +22,7 @@ from cais_registry.http import requests as http_requests
 from cais_registry.http.audit import Asked
 from cais_registry.http.deps import Deps
 from cais_registry.http.errors import BadRequest
-from cais_registry.http.gate import Caller, authorise
+from cais_registry.http.gate import Caller, authorise, check_writable
 from cais_registry.http.requests import MOST_PARAMETERS, Receive, Request, Scope, Send
 from cais_registry.http.responses import Response, to_json
 from cais_registry.http.sending import send_response
@@ -118,6 +118,7 @@ class Application:
         caller = await self._deps.gate.identify(request)
         asked.user, asked.is_identified = caller.user, True
         authorise(caller, request.method, path)
+        check_writable(self._deps.core.policy(), request.method, path)
         return await self._dispatch(request, caller, path)
 
     async def _dispatch(self, request: Request, caller: Caller, path: router.Path) -> Response:  # noqa: PLR0911 - one line a path

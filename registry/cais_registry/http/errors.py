@@ -71,7 +71,9 @@ STATUS_AND_CODE: Final[dict[type[errors.RegistryError], tuple[int, str]]] = {
     errors.TagInvalid: (400, "TAG_INVALID"),
     errors.PaginationInvalid: (400, "PAGINATION_NUMBER_INVALID"),
     errors.Unsupported: (405, "UNSUPPORTED"),
+    errors.ReadOnly: (405, "UNSUPPORTED"),
     errors.Denied: (403, "DENIED"),
+    errors.QuotaExceeded: (403, "DENIED"),
     errors.Unauthorized: (401, "UNAUTHORIZED"),
     errors.TooManyRequests: (429, "TOOMANYREQUESTS"),
     errors.StorageFull: (507, "UNAVAILABLE"),
@@ -116,6 +118,8 @@ def _headers(error: errors.RegistryError) -> Headers:
     match error:
         case MethodNotAllowed(allowed=allowed):
             return (("Allow", ", ".join(allowed)),)
+        case errors.ReadOnly():
+            return (("Allow", "GET, HEAD"),)
         case RangeNotSatisfiable(size=size):
             return (("Content-Range", f"bytes */{size}"),)
         case errors.TooManyRequests():

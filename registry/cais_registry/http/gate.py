@@ -14,6 +14,7 @@ from cais_registry.http.credentials import Verifier
 from cais_registry.http.requests import Request
 from cais_registry.model.errors import Denied, Unauthorized
 from cais_registry.model.names import RepoName
+from cais_registry.model.policy import Policy
 from cais_registry.services.access import Action, Permissions
 from cais_registry.services.scopes import Scope
 
@@ -26,6 +27,7 @@ _ADMIN: Final = {
     "deleted": Action.ADMIN,
     "undelete": Action.ADMIN,
 }
+_READING: Final = frozenset({"GET", "HEAD"})
 _NEEDED: Final = {
     "GET": Action.PULL,
     "HEAD": Action.PULL,
@@ -117,6 +119,19 @@ def authorise(caller: Caller, method: str, path: router.Path) -> None:
     if caller.user is None:
         raise Unauthorized("log in first: this needs a user name and a password")
     raise Denied(f"user {caller.user!r} may not do this; ask who runs the registry for a rule")
+
+
+def check_writable(policy: Policy, method: str, path: router.Path) -> None:
+    """Let a request pass, unless it would change what clients see and nothing may.
+
+    Garbage collection and repairs are no such changes: they remove what clients do not know.
+
+    Raises:
+        ReadOnly: If the registry is read-only.
+    """
+    if method in _READING or (isinstance(path, router.AdminPath) and path.noun != "undelete"):
+        return
+    policy.check_writable()
 
 
 def _is_allowed(caller: Caller, method: str, path: router.Path) -> bool:

@@ -68,7 +68,11 @@ class _Snapshot(Collector):
         for name, text, value in (
             ("cais_repositories", "Repositories that hold a manifest.", usage.repositories),
             ("cais_tags", "Tags in all repositories.", usage.tags),
-            ("cais_stored_bytes", "Bytes of all blobs, each counted once.", usage.bytes),
+            (
+                "cais_stored_bytes",
+                "Bytes of all blobs, each counted once, and of all manifests.",
+                usage.bytes,
+            ),
             (
                 "cais_reclaimable_bytes",
                 "Bytes that garbage collection can give back, now or after a window.",
@@ -78,3 +82,7 @@ class _Snapshot(Collector):
             ("cais_disk_available_bytes", "Bytes still free.", usage.disk_available),
         ):
             yield GaugeMetricFamily(name, text, value=value)
+        if usage.quota is not None:
+            yield GaugeMetricFamily(
+                "cais_quota_bytes", "Most bytes that may be stored.", value=usage.quota
+            )

@@ -23,6 +23,7 @@ class Kind(StrEnum):
     COPY_MISSING = "copy-missing"
     COPY_DAMAGED = "copy-damaged"
     ORPHAN = "orphan"
+    USAGE_WRONG = "usage-wrong"  # the number of stored bytes that the quota rests on
 
 
 class CheckState(StrEnum):

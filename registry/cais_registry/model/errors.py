@@ -110,6 +110,40 @@ class Denied(RegistryError):  # noqa: N818 - named after the OCI code
     """Known, but not allowed."""
 
 
+class ReadOnly(RegistryError):  # noqa: N818 - named after the setting
+    """A change, while the registry takes none."""
+
+
+class QuotaExceeded(RegistryError):  # noqa: N818 - named after the setting
+    """What is pushed does not fit into the quota.
+
+    Attributes:
+        used: Bytes that are stored.
+        added: Bytes that would have been stored in addition, at least.
+        limit: The quota, in bytes.
+        free_soon: Bytes that garbage collection can give back; None when not looked up.
+    """
+
+    def __init__(self, *, used: int, added: int, limit: int, free_soon: int | None = None) -> None:
+        message = (
+            f"the registry's quota does not take this: {used} of {limit} bytes are used, and this "
+            f"adds {added} or more; delete images, or ask whoever runs it for a larger quota"
+        )
+        if free_soon is not None:
+            message += (
+                f". Garbage collection can free {free_soon} bytes of what was deleted before, "
+                "once the times for which that is kept are over"
+            )
+        detail: dict[str, Detail] = {"used": used, "added": added, "limit": limit}
+        if free_soon is not None:
+            detail["reclaimable"] = free_soon
+        super().__init__(message, detail=detail)
+        self.used = used
+        self.added = added
+        self.limit = limit
+        self.free_soon = free_soon
+
+
 class Unauthorized(RegistryError):  # noqa: N818 - named after the OCI code
     """Not, or badly, authenticated."""
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from cais_registry.config.document import Access
+from cais_registry.model.globs import matches_path
 from cais_registry.model.names import RepoName
 from cais_registry.services.scopes import EVERYTHING, NameRange, Scope, outermost, ranges_of
 
@@ -133,15 +134,6 @@ def compile_rules(access: Access) -> Permissions:
     )
 
 
-def matches(glob: str, name: str) -> bool:
-    """Tell whether a glob covers a whole name.
-
-    `*` stands for any text within one segment, `**` for any number of whole segments (none too).
-    The cost is at most glob length times name length, whatever the glob is.
-    """
-    return _match_path(tuple(glob.split("/")), name.split("/"))
-
-
 def _expand(actions: frozenset[Action]) -> frozenset[Action]:
     return actions.union(*(_IMPLIED.get(action, frozenset()) for action in actions))
 
@@ -150,31 +142,4 @@ def _covers(rule: _Rule, repo: RepoName | None) -> bool:
     if repo is None:
         return True
     segments = repo.value.split("/")
-    return any(_match_path(glob, segments) for glob in rule.globs)
-
-
-def _match_path(glob: tuple[str, ...], segments: list[str]) -> bool:
-    # reached[i]: the part of the glob seen so far can cover the first i segments
-    reached = [True] + [False] * len(segments)
-    for part in glob:
-        if part == "**":
-            first = reached.index(True) if True in reached else len(reached)
-            reached = [i >= first for i in range(len(reached))]
-        else:
-            reached = [False] + [
-                reached[i] and _match_text(part, segment) for i, segment in enumerate(segments)
-            ]
-    return reached[-1]
-
-
-def _match_text(glob: str, text: str) -> bool:
-    if "*" not in glob:
-        return glob == text
-    reached = [True] + [False] * len(text)
-    for symbol in glob:
-        if symbol == "*":
-            first = reached.index(True) if True in reached else len(reached)
-            reached = [i >= first for i in range(len(reached))]
-        else:
-            reached = [False] + [reached[i] and symbol == letter for i, letter in enumerate(text)]
-    return reached[-1]
+    return any(matches_path(glob, segments) for glob in rule.globs)

@@ -9,8 +9,8 @@ from itertools import islice
 from cais_registry.model.digest import Digest
 from cais_registry.model.errors import BlobUnknown, Unsupported
 from cais_registry.model.names import RepoName
-from cais_registry.model.policy import Policy
 from cais_registry.services.cache import Cache
+from cais_registry.services.changes import Changes
 from cais_registry.stores.blob_rows import (
     BlobRow,
     delete_member,
@@ -61,10 +61,10 @@ class OpenBlob:
 class Blobs:
     """Finished blobs, always seen through a repository: a blob of another one is unknown."""
 
-    def __init__(self, database: Database, store: BlobStore, policy: Callable[[], Policy]) -> None:
+    def __init__(self, database: Database, changes: Changes, store: BlobStore) -> None:
         self._database = database
+        self._changes = changes
         self._store = store
-        self._policy = policy
         self._rows: Cache[BlobRow] = Cache(database)
 
     async def stat(self, repo: RepoName, digest: Digest, *, promise: bool) -> BlobInfo:
@@ -114,6 +114,7 @@ class Blobs:
         Raises:
             BlobUnknown: If the repository does not have it.
             Unsupported: While a manifest of the repository uses it.
+            ReadOnly: If the registry is read-only.
         """
 
         def work(connection: Connection) -> None:
@@ -129,7 +130,7 @@ class Blobs:
                 )
             delete_member(connection, repo_id, digest)
 
-        await self._database.write(work)
+        await self._changes.write(work)
 
     async def mount(
         self,
@@ -149,6 +150,9 @@ class Blobs:
 
         Returns:
             True if `repo` has the blob now (with a lease); False if the client has to send it.
+
+        Raises:
+            ReadOnly: If the registry is read-only.
         """
         # many repositories may have it: looking for one that is readable must not hold others up
         read = self._database.read_slowly if source is None else self._database.read
@@ -158,7 +162,7 @@ class Blobs:
         origin, row = found
         if await self._store.size(row.key) != row.size:
             return False
-        return await self._database.write(
+        return await self._changes.write(
             partial(mount_blob, repo=repo, digest=digest, source=origin)
         )
 
@@ -170,7 +174,7 @@ class Blobs:
         return row
 
     def _is_fresh(self, row: BlobRow) -> bool:
-        times = Times.of(self._database.now(), self._policy())
+        times = Times.of(self._database.now(), self._changes.policy())
         return is_fresh(row.promised_at, now=times.now, lease=times.lease)
 
 

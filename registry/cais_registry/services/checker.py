@@ -31,6 +31,7 @@ from cais_registry.stores.check_rows import (
 )
 from cais_registry.stores.connection import Connection
 from cais_registry.stores.database import Database
+from cais_registry.stores.usage_rows import count_anew, counted_bytes, stored_bytes
 
 _LOG = logging.getLogger(__name__)
 _BATCH: Final = 256
@@ -80,6 +81,7 @@ class Checker:
         await self._blobs(options, check)
         await self._manifests(options, check)
         await self._files(options, check)
+        await self._usage(options, check)
         if options.repair:
             while await self._mirror.catch_up():
                 pass
@@ -196,6 +198,20 @@ class Checker:
         message = f"the copy of manifest {row.digest} of {row.repo} is {kind.value[5:]}; {advice}"
         check.add(Finding(kind=kind, where=row.key, message=message, is_repaired=is_repaired))
 
+    async def _usage(self, options: CheckOptions, check: Check) -> None:
+        """The number of stored bytes, which every change adds to, against the rows."""
+        kept, counted = await self._database.read_slowly(_bytes)
+        if kept == counted:
+            return
+        if options.repair:
+            await self._database.write(count_anew)
+        advice = "put right" if options.repair else "`--repair` puts it right"
+        message = f"{kept} bytes are counted as stored, but there are {counted}; {advice}"
+        finding = Finding(
+            kind=Kind.USAGE_WRONG, where="usage", message=message, is_repaired=options.repair
+        )
+        check.add(finding)
+
     async def _files(self, options: CheckOptions, check: Check) -> None:
         found = files(self._root)
         while batch := await asyncio.to_thread(_take, found):
@@ -213,6 +229,10 @@ class Checker:
                         kind=Kind.ORPHAN, where=key, message=message, is_repaired=options.repair
                     )
                 )
+
+
+def _bytes(connection: Connection) -> tuple[int, int]:
+    return stored_bytes(connection), counted_bytes(connection)
 
 
 def _ended(check: Check, task: asyncio.Task[Check]) -> None:

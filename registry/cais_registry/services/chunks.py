@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cais_registry.model.errors import RangeInvalid, SizeInvalid
+from cais_registry.services.room import Room
 from cais_registry.stores.blobstore import UploadBytes
 
 _GATHER: Final = 256 * 1024
@@ -27,18 +28,21 @@ class Chunk:
     length: int | None = None
 
 
-async def receive(file: UploadBytes, chunk: Chunk) -> None:
+async def receive(file: UploadBytes, chunk: Chunk, room: Room | None) -> None:
     """Append a chunk; what came before the client went, or the disk was full, is kept.
+
+    Args:
+        file: The upload.
+        chunk: The bytes.
+        room: How large the upload may become; None for no limit.
 
     Raises:
         RangeInvalid: If the chunk does not begin where the upload ends.
         SizeInvalid: If fewer or more bytes came than were declared.
+        QuotaExceeded: As soon as it is clear that the quota does not take them.
         StorageFull: If the disk is full.
     """
-    if chunk.start is not None and chunk.start != file.size:
-        message = f"the chunk begins at {chunk.start}, the upload is at {file.size}"
-        raise RangeInvalid(message, offset=file.size)
-    begin = file.size
+    begin = _begin(file, chunk, room)
     pieces: list[bytes] = []
     gathered = total = 0
     try:
@@ -46,6 +50,8 @@ async def receive(file: UploadBytes, chunk: Chunk) -> None:
             total += len(piece)
             if chunk.length is not None and total > chunk.length:
                 raise SizeInvalid(f"more bytes came than the {chunk.length} that were declared")
+            if room is not None:
+                room.check(begin + total)
             pieces.append(piece)
             gathered += len(piece)
             if gathered >= _GATHER:
@@ -60,3 +66,13 @@ async def receive(file: UploadBytes, chunk: Chunk) -> None:
             f"only {total} of the {chunk.length} bytes that were declared came",
             detail={"declared": chunk.length, "received": file.size - begin},
         )
+
+
+def _begin(file: UploadBytes, chunk: Chunk, room: Room | None) -> int:
+    """Where a chunk begins; what can be refused before a byte of it is read, is refused."""
+    if chunk.start is not None and chunk.start != file.size:
+        message = f"the chunk begins at {chunk.start}, the upload is at {file.size}"
+        raise RangeInvalid(message, offset=file.size)
+    if room is not None:
+        room.check(file.size + (chunk.length or 0))
+    return file.size

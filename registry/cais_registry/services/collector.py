@@ -204,7 +204,7 @@ class GarbageCollector:
         size, failed = await self._reaper.reap()
         await self._forget_tags(times)
         self._add(Counts(bytes=size))
-        waiting = await self._database.read_slowly(reclaimable)
+        waiting = await self._database.read_slowly(partial(reclaimable, policy=times.policy))
         self._run = replace(self._known(), bytes_reclaimable=waiting)
         if failed:
             raise OSError(f"{failed} files could not be deleted; the next run tries again")
@@ -212,8 +212,9 @@ class GarbageCollector:
     async def _review(self, kind: Kind, times: Times) -> None:
         while True:
             self._failpoint(f"review {kind}")
+            now = replace(times, policy=self._policy())  # a tag may be immutable by now
             looked, counts = await self._database.write(
-                partial(review_batch, kind=kind, times=times, limit=_BATCH)
+                partial(review_batch, kind=kind, times=now, limit=_BATCH)
             )
             if not looked:
                 return
@@ -230,7 +231,7 @@ class GarbageCollector:
         uploads, size = await self._reaper.count_expired(times.now)
         counts = await self._database.read_slowly(partial(rehearse, times=times))
         buried = await self._database.read(waiting_bytes)
-        waiting = await self._database.read_slowly(reclaimable)
+        waiting = await self._database.read_slowly(partial(reclaimable, policy=times.policy))
         self._run = replace(self._known(), uploads_expired=uploads, bytes_reclaimable=waiting)
         self._add(replace(counts, bytes=counts.bytes + buried + size))
 

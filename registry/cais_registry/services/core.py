@@ -17,6 +17,7 @@ from cais_registry.model.errors import Unsupported
 from cais_registry.model.limits import Limits
 from cais_registry.model.policy import Policy
 from cais_registry.services.blobs import Blobs
+from cais_registry.services.changes import Changes
 from cais_registry.services.checker import Checker
 from cais_registry.services.collector import GarbageCollector
 from cais_registry.services.failpoints import Failpoint, no_failpoint
@@ -59,6 +60,7 @@ class Core:
     undelete: Undelete
     pressure: Pressure
     housekeeping: Housekeeping
+    policy: Callable[[], Policy]
 
     database: Database
     pool: ThreadPoolExecutor
@@ -128,21 +130,24 @@ async def open_core(  # noqa: PLR0913 - everything that a test turns
     blobs = FileStore(Files(data), pool) if store is None else store(pool)
     reaper = Reaper(database, blobs, failpoint)
     mirror = Mirror(database, blobs)
+    usage = Usage(database, blobs, policy)
+    changes = Changes(database, policy, usage.reclaimable)
     return Core(
-        blobs=Blobs(database, blobs, policy),
-        uploads=Uploads(database, blobs, policy, failpoint),
-        manifests=Manifests(database, mirror, policy, limits or Limits(), failpoint),
+        blobs=Blobs(database, changes, blobs),
+        uploads=Uploads(database, changes, blobs, failpoint),
+        manifests=Manifests(database, changes, mirror, limits or Limits(), failpoint),
         tags=Tags(database),
         catalog=Catalog(database),
         referrers=Referrers(database),
-        usage=Usage(database, blobs),
+        usage=usage,
         collector=GarbageCollector(database, reaper, data / GC_LOCK, policy, failpoint),
         checker=Checker(database, data, mirror, reaper),
-        undelete=Undelete(database, limits or Limits()),
+        undelete=Undelete(database, changes, limits or Limits()),
         pressure=Pressure(database, blobs, reaper, policy),
         housekeeping=Housekeeping(
             database, reaper, mirror, Snapshots(data / DATABASE) if database_url is None else None
         ),
+        policy=policy,
         database=database,
         pool=pool,
         mirror=mirror,

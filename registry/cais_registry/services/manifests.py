@@ -4,7 +4,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Final, TypeAlias
 
@@ -13,15 +13,13 @@ from cais_registry.model.errors import (
     DigestInvalid,
     ManifestBlobUnknown,
     ManifestTooLarge,
-    ManifestUnknown,
     TagInvalid,
-    Unsupported,
 )
 from cais_registry.model.limits import Limits
 from cais_registry.model.manifest import Manifest, parse
 from cais_registry.model.names import RepoName, Tag
-from cais_registry.model.policy import Policy
 from cais_registry.services.cache import Cache
+from cais_registry.services.changes import Changes
 from cais_registry.services.failpoints import Failpoint, no_failpoint
 from cais_registry.services.manifest_values import (
     ManifestInfo,
@@ -30,23 +28,22 @@ from cais_registry.services.manifest_values import (
     StoredManifest,
 )
 from cais_registry.services.mirror import Mirror
+from cais_registry.services.removal import manifest_unknown, remove
 from cais_registry.stores.connection import Connection
 from cais_registry.stores.database import Database
 from cais_registry.stores.gc_queue import Times
+from cais_registry.stores.immutable_rows import refuse_moves
 from cais_registry.stores.layout import manifest_key
 from cais_registry.stores.leases import is_fresh
 from cais_registry.stores.manifest_rows import (
     ManifestRow,
     NewManifest,
-    delete_manifest,
+    Put,
     find_manifest,
-    parents_of,
     promise_manifest,
     put_manifest,
     read_manifest,
 )
-from cais_registry.stores.repo_rows import find_repo
-from cais_registry.stores.tag_rows import delete_tag
 
 _SHOWN: Final = 20
 
@@ -60,14 +57,14 @@ class Manifests:
     def __init__(
         self,
         database: Database,
+        changes: Changes,
         mirror: Mirror,
-        policy: Callable[[], Policy],
         limits: Limits,
         failpoint: Failpoint = no_failpoint,
     ) -> None:
         self._database = database
+        self._changes = changes
         self._mirror = mirror
-        self._policy = policy
         self._limits = limits
         self._failpoint = failpoint
         self._rows: Cache[ManifestRow] = Cache(database)
@@ -95,9 +92,10 @@ class Manifests:
 
         Raises:
             DigestInvalid: If `reference` is a digest, and not that of `content`.
-            ManifestTooLarge: If there are more bytes than the limit.
-            ManifestInvalid: If the content is not a manifest, or an ambiguous one.
+            ManifestTooLarge, ManifestInvalid: If it is not a manifest that is taken.
             ManifestBlobUnknown: If the repository lacks what it refers to; detail lists it.
+            Denied: If one of the tags is immutable and points at another manifest.
+            QuotaExceeded, ReadOnly: If the policy takes no manifest, or not this one.
             StorageFull: If the disk is full.
         """
         self._check_limits(content, tags)
@@ -105,13 +103,19 @@ class Manifests:
         pointed = (reference, *tags) if isinstance(reference, Tag) else tuple(tags)
         new = self._new(digest, content, await self._parse(content, content_type))
         self._failpoint("M1")
-        put = await self._database.write(partial(put_manifest, repo=repo, new=new, tags=pointed))
+        put = await self._changes.write(partial(self._put, repo, new, pointed))
         if put.missing:
             raise _blobs_unknown(repo, put.missing)
         self._failpoint("M1.done")
         if put.copy is not None:
             await self._mirror.copy(put.copy, content)
         return PutResult(digest=digest, subject=new.subject, tags=pointed, previous=put.previous)
+
+    def _put(
+        self, repo: RepoName, new: NewManifest, tags: Sequence[Tag], connection: Connection
+    ) -> Put:
+        refuse_moves(connection, self._changes.policy(), repo, tags, new.digest)
+        return put_manifest(connection, repo, new, tags)
 
     def _check_limits(self, content: bytes, tags: Sequence[Tag]) -> None:
         limits = self._limits
@@ -159,7 +163,7 @@ class Manifests:
         """
         found = await self._contents.read((repo, reference), partial(_read, repo, reference))
         if found is None:
-            raise _unknown(repo, reference)
+            raise manifest_unknown(repo, reference)
         row, stored = found
         if promise:
             await self._promise(repo, row)
@@ -176,18 +180,18 @@ class Manifests:
         find = partial(find_manifest, repo=repo, reference=reference)
         row = await self._rows.read((repo, reference), find)
         if row is None:
-            raise _unknown(repo, reference)
+            raise manifest_unknown(repo, reference)
         if promise:
             await self._promise(repo, row)
         return ManifestInfo(digest=row.digest, media_type=row.media_type, size=row.size)
 
     async def _promise(self, repo: RepoName, row: ManifestRow) -> None:
-        times = Times.of(self._database.now(), self._policy())
+        times = Times.of(self._database.now(), self._changes.policy())
         if is_fresh(row.promised_at, now=times.now, lease=times.lease):
             return
         renew = partial(promise_manifest, repo=repo, digest=row.digest)
         if not await self._database.write(renew):
-            raise _unknown(repo, row.digest)
+            raise manifest_unknown(repo, row.digest)
 
     async def delete(self, repo: RepoName, reference: Tag | Digest) -> Removed:
         """Delete a tag (only the tag), or by digest a manifest with all its tags (end-9).
@@ -197,8 +201,12 @@ class Manifests:
         Raises:
             ManifestUnknown: If the repository does not have it.
             Unsupported: By digest, while an index of the repository refers to the manifest.
+            Denied: If the tag, or one of the manifest's, is immutable.
+            ReadOnly: If the registry is read-only.
         """
-        return await self._database.write(partial(_delete, repo, reference))
+        return await self._changes.write(
+            lambda connection: remove(connection, self._changes.policy(), repo, reference)
+        )
 
 
 def _read(repo: RepoName, reference: Tag | Digest, connection: Connection) -> _Whole | None:
@@ -208,27 +216,6 @@ def _read(repo: RepoName, reference: Tag | Digest, connection: Connection) -> _W
     row, content = found
     stored = StoredManifest(digest=row.digest, media_type=row.media_type, content=content)
     return row, stored
-
-
-def _delete(repo: RepoName, reference: Tag | Digest, connection: Connection) -> Removed:
-    repo_id = find_repo(connection, repo)
-    if repo_id is None:
-        raise _unknown(repo, reference)
-    if isinstance(reference, Tag):
-        digest = delete_tag(connection, repo_id, reference.value)
-        if digest is None:
-            raise _unknown(repo, reference)
-        return Removed(digest=digest, tags=(reference.value,))
-    if find_manifest(connection, repo, reference) is None:
-        raise _unknown(repo, reference)
-    parents = parents_of(connection, repo_id, reference)
-    if parents:
-        raise Unsupported(
-            f"manifest {reference} is part of index {parents[0]} of {repo}: delete that one first",
-            detail={"manifests": list(parents)},
-        )
-    tags = delete_manifest(connection, repo_id, reference)
-    return Removed(digest=str(reference), tags=tags or ())
 
 
 def _digest_of(content: bytes, reference: Tag | Digest) -> Digest:
@@ -241,12 +228,6 @@ def _digest_of(content: bytes, reference: Tag | Digest) -> Digest:
             detail={"expected": str(reference), "found": str(found)},
         )
     return found
-
-
-def _unknown(repo: RepoName, reference: Tag | Digest) -> ManifestUnknown:
-    return ManifestUnknown(
-        f"repository {repo} has no manifest {reference}", detail={"reference": str(reference)}
-    )
 
 
 def _blobs_unknown(repo: RepoName, missing: Sequence[str]) -> ManifestBlobUnknown:

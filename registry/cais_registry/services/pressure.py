@@ -4,6 +4,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -62,7 +63,7 @@ class Pressure:
                 return
             before, times = self._available(), self._times()
             window = max(0, times.now - since)
-            await self._collect(Times(now=times.now, lease=times.lease, window=window))
+            await self._collect(replace(times, window=window))
             freed = self._available() - before
             _LOG.warning(
                 "the disk is nearly full: things deleted longest ago went before their undelete "

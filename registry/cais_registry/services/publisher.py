@@ -7,11 +7,24 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from cais_registry.model.digest import Digest, UploadId
-from cais_registry.model.errors import BlobUploadUnknown, DigestInvalid
+from cais_registry.model.errors import (
+    BlobUploadUnknown,
+    DigestInvalid,
+    QuotaExceeded,
+    ReadOnly,
+)
 from cais_registry.model.names import RepoName
 from cais_registry.services.blobs import BlobInfo
+from cais_registry.services.changes import Changes
 from cais_registry.services.failpoints import Failpoint
-from cais_registry.stores.blob_rows import BlobRow, Commit, Committed, commit_upload, find_blob
+from cais_registry.stores.blob_rows import (
+    BlobRow,
+    Commit,
+    Committed,
+    commit_upload,
+    find_blob,
+    refuse_upload,
+)
 from cais_registry.stores.blobstore import BlobStore, UploadBytes
 from cais_registry.stores.database import Database
 from cais_registry.stores.layout import blob_key, upload_key
@@ -43,8 +56,11 @@ def upload_unknown() -> BlobUploadUnknown:
 class Publisher:
     """Turns the bytes of an upload into a blob."""
 
-    def __init__(self, database: Database, store: BlobStore, failpoint: Failpoint) -> None:
+    def __init__(
+        self, database: Database, changes: Changes, store: BlobStore, failpoint: Failpoint
+    ) -> None:
         self._database = database
+        self._changes = changes
         self._store = store
         self._failpoint = failpoint
 
@@ -62,6 +78,7 @@ class Publisher:
         Raises:
             DigestInvalid: If the bytes have another digest; the upload is dropped.
             BlobUploadUnknown: If somebody dropped the upload meanwhile.
+            QuotaExceeded, ReadOnly: If the policy does not take the blob.
             StorageFull: If the disk is full.
         """
         found = await file.digest(digest.algorithm)
@@ -127,7 +144,12 @@ class Publisher:
 
     async def _u4(self, commit: Commit) -> Committed:
         self._failpoint("U4")
-        outcome = await self._database.write(partial(commit_upload, commit=commit))
+        try:
+            outcome = await self._changes.write(partial(commit_upload, commit=commit))
+        except (QuotaExceeded, ReadOnly):
+            refuse = partial(refuse_upload, commit=commit)
+            await self._store.delete(await self._database.write(refuse))
+            raise
         self._failpoint("U4.done")
         return outcome
 

@@ -55,7 +55,7 @@ def ranges_of(glob: Sequence[str]) -> tuple[NameRange, ...]:
     """Ranges that hold every name that a glob matches, found by its literal beginning.
 
     Args:
-        glob: Its segments; see `cais_registry.services.access.matches`.
+        glob: Its segments; see `cais_registry.model.globs.matches_repo`.
     """
     literal = tuple(takewhile(lambda part: "*" not in part, glob))
     rest = glob[len(literal) :]

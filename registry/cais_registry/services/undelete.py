@@ -11,6 +11,7 @@ from cais_registry.model.limits import Limits
 from cais_registry.model.manifest import parse
 from cais_registry.model.names import RepoName, Tag
 from cais_registry.model.page import Page
+from cais_registry.services.changes import Changes
 from cais_registry.stores import undelete_rows as rows
 from cais_registry.stores.connection import Connection
 from cais_registry.stores.database import Database
@@ -24,8 +25,9 @@ class Undelete:
     That is for `undelete_window` at least, and until the collection after it.
     """
 
-    def __init__(self, database: Database, limits: Limits) -> None:
+    def __init__(self, database: Database, changes: Changes, limits: Limits) -> None:
         self._database = database
+        self._changes = changes
         self._limits = limits
 
     async def list(self, repo: RepoName, *, limit: int, last: str | None = None) -> Page[Deleted]:
@@ -68,9 +70,10 @@ class Undelete:
             NameUnknown: If nothing of such a repository is there any more.
             ManifestUnknown: If it was not deleted, or garbage collection has taken it.
             Unsupported: If the tag points at another manifest now, or a part is lost.
+            ReadOnly: If the registry is read-only.
         """
         work = self._tag if isinstance(reference, Tag) else self._manifest
-        return await self._database.write(partial(work, repo, reference))
+        return await self._changes.write(partial(work, repo, reference))
 
     def _tag(self, repo: RepoName, tag: Tag | Digest, connection: Connection) -> Restored:
         repo_id, name = _repo(connection, repo), str(tag)

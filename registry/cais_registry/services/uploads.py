@@ -3,18 +3,20 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
 from cais_registry.model.digest import LENGTHS, Digest, UploadId
-from cais_registry.model.errors import DigestInvalid
+from cais_registry.model.errors import DigestInvalid, QuotaExceeded
 from cais_registry.model.names import RepoName
-from cais_registry.model.policy import Policy
 from cais_registry.services.blobs import BlobInfo
+from cais_registry.services.changes import Changes
 from cais_registry.services.chunks import Chunk, receive
 from cais_registry.services.failpoints import Failpoint, no_failpoint
 from cais_registry.services.publisher import Publisher, UploadRef, upload_unknown
+from cais_registry.services.room import Room
 from cais_registry.services.sessions import Sessions
 from cais_registry.stores.blobstore import BlobStore, UploadBytes
 from cais_registry.stores.database import Database
@@ -46,15 +48,15 @@ class Uploads:
     def __init__(
         self,
         database: Database,
+        changes: Changes,
         store: BlobStore,
-        policy: Callable[[], Policy],
         failpoint: Failpoint = no_failpoint,
     ) -> None:
         self._database = database
-        self._policy = policy
+        self._changes = changes
         self._failpoint = failpoint
         self._sessions = Sessions(database, store)
-        self._publisher = Publisher(database, store, failpoint)
+        self._publisher = Publisher(database, changes, store, failpoint)
 
     async def start(
         self, repo: RepoName, principal: str | None, *, algorithm: str = "sha256"
@@ -68,6 +70,7 @@ class Uploads:
 
         Raises:
             DigestInvalid: If the algorithm is not known.
+            ReadOnly: If the registry is read-only.
         """
         if algorithm not in LENGTHS:
             raise DigestInvalid(f"digest algorithm {algorithm[:40]!r} is not sha256 or sha512")
@@ -86,20 +89,23 @@ class Uploads:
     async def append(self, ref: UploadRef, chunk: Chunk) -> UploadStatus:
         """Receive a chunk (end-5).
 
-        What arrived before the body fails or ends early is kept, and the error goes on.
+        What arrived before the body fails or ends early is kept, and the error goes on. Where the
+        quota does not take it the upload is dropped.
 
         Raises:
             BlobUploadUnknown: If there is no such upload for this user and repository.
             RangeInvalid: If the chunk does not begin where the upload ends.
             UploadBusy: If another request is writing to this upload.
             SizeInvalid: If fewer or more bytes came than were declared.
+            QuotaExceeded: As soon as it is clear that the quota does not take them.
             StorageFull: If the disk is full.
         """
-        async with self._sessions.opened(ref) as (row, file):
+        room = await self._changes.room(None)
+        async with self._within_quota(ref), self._sessions.opened(ref) as (row, file):
             file.hash_with(row.algorithm)
             await self._prolong(row)
             try:
-                await receive(file, chunk)
+                await receive(file, chunk, room)
             finally:
                 await self._sessions.save(ref, row, file)
             return UploadStatus(id=ref.id, size=file.size)
@@ -115,30 +121,41 @@ class Uploads:
             RangeInvalid: If the chunk does not begin where the upload ends.
             UploadBusy: If another request is writing to this upload.
             SizeInvalid: If fewer or more bytes came than were declared; what came is kept.
+            QuotaExceeded, ReadOnly: If the policy does not take the blob; the upload is dropped.
             StorageFull: If the disk is full.
         """
-        return await self._finish(ref, digest, chunk, is_ours_alone=False)
+        room = await self._changes.room(digest)
+        async with self._within_quota(ref):
+            return await self._finish(ref, digest, chunk, room, is_ours_alone=False)
 
     async def _finish(
-        self, ref: UploadRef, digest: Digest, chunk: Chunk | None, *, is_ours_alone: bool
+        self,
+        ref: UploadRef,
+        digest: Digest,
+        chunk: Chunk | None,
+        room: Room | None,
+        *,
+        is_ours_alone: bool,
     ) -> BlobInfo:
         opened = self._sessions.opened(ref, is_ours_alone=is_ours_alone)
         async with opened as (row, file):
             file.hash_with(digest.algorithm)
             if chunk is not None:
                 await self._prolong(row)
-                await self._receive_last(ref, row, file, chunk)
+                await self._receive_last(ref, row, file, chunk, room)
+            elif room is not None:
+                room.check(file.size)
             recorded = row.digest == digest
             blob = await self._publisher.finish(ref, file, digest, recorded=recorded)
         self._sessions.forget(ref)
         return blob
 
     async def _receive_last(
-        self, ref: UploadRef, row: UploadRow, file: UploadBytes, chunk: Chunk
+        self, ref: UploadRef, row: UploadRow, file: UploadBytes, chunk: Chunk, room: Room | None
     ) -> None:
         """What came of a chunk that failed is kept; a whole one becomes a blob right away."""
         try:
-            await receive(file, chunk)
+            await receive(file, chunk, room)
         except BaseException:
             await self._sessions.save(ref, row, file)
             raise
@@ -151,12 +168,15 @@ class Uploads:
         Raises:
             DigestInvalid: If the bytes have another digest.
             SizeInvalid: If fewer or more bytes came than were declared.
+            QuotaExceeded, ReadOnly: If the policy does not take the blob.
             StorageFull: If the disk is full.
         """
+        room = await self._changes.room(digest, chunk.length or 0)
         upload = await self._insert(repo, principal, digest.algorithm, digest)
         ref = UploadRef(repo=repo, principal=principal, id=UploadId(upload))
         try:
-            return await self._finish(ref, digest, chunk, is_ours_alone=True)
+            async with self._within_quota(ref):
+                return await self._finish(ref, digest, chunk, room, is_ours_alone=True)
         except BaseException:
             await asyncio.shield(self._publisher.drop(ref.id.value))
             raise
@@ -208,6 +228,16 @@ class Uploads:
         if not await self._publisher.drop(ref.id.value):
             raise upload_unknown()
 
+    @asynccontextmanager
+    async def _within_quota(self, ref: UploadRef) -> AsyncIterator[None]:
+        """An upload that the quota does not take leaves nothing behind."""
+        try:
+            yield
+        except QuotaExceeded as error:
+            self._sessions.forget(ref)
+            await asyncio.shield(self._publisher.drop(ref.id.value))
+            raise await self._changes.explained(error) from None
+
     async def _insert(
         self, repo: RepoName, principal: str | None, algorithm: str, digest: Digest | None
     ) -> str:
@@ -220,11 +250,11 @@ class Uploads:
             ttl=self._ttl(),
         )
         self._failpoint("U1")
-        await self._database.write(partial(insert_upload, new=new))
+        await self._changes.write(partial(insert_upload, new=new))
         return new.id
 
     def _ttl(self) -> int:
-        return round(self._policy().upload_ttl.total_seconds() * 1_000_000)
+        return round(self._changes.policy().upload_ttl.total_seconds() * 1_000_000)
 
     async def _prolong(self, row: UploadRow) -> None:
         """Put the expiry off, at most twice in its time."""

@@ -2,10 +2,12 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
+from cais_registry.model.policy import Policy
 from cais_registry.model.space import Space
 from cais_registry.stores.blobstore import BlobStore
 from cais_registry.stores.connection import Connection
@@ -15,6 +17,7 @@ from cais_registry.stores.gc_review import rehearse
 from cais_registry.stores.listing_rows import totals
 from cais_registry.stores.run_rows import last_run
 from cais_registry.stores.tombstone_rows import waiting_bytes
+from cais_registry.stores.usage_rows import stored_bytes
 
 _FRESH_MICROSECONDS: Final = 5_000_000
 
@@ -26,7 +29,8 @@ class UsageReport:
     Attributes:
         repositories: That hold a manifest.
         tags: In all of them.
-        bytes: Of all blobs, each counted once.
+        bytes: Of all blobs, each counted once, and of all manifests.
+        quota: Most that `bytes` may be; None for no limit.
         bytes_reclaimable: Bytes that garbage collection can give back, now or after a window.
         disk_capacity: Bytes of the file system.
         disk_available: Bytes that the server may still write.
@@ -38,27 +42,35 @@ class UsageReport:
     bytes_reclaimable: int
     disk_capacity: int
     disk_available: int
+    quota: int | None = None
 
 
-def reclaimable(connection: Connection) -> int:
+def reclaimable(connection: Connection, policy: Policy) -> int:
     """Bytes that can be given back as things stand, once all leases and windows have passed."""
-    return rehearse(connection, Times.end()).bytes + waiting_bytes(connection)
+    return rehearse(connection, Times.end(policy)).bytes + waiting_bytes(connection)
 
 
 class Usage:
     """Counts what the registry holds; anew every few seconds at most, and after a collection."""
 
-    def __init__(self, database: Database, store: BlobStore) -> None:
+    def __init__(self, database: Database, store: BlobStore, policy: Callable[[], Policy]) -> None:
         self._database = database
         self._store = store
+        self._policy = policy
         self._last: tuple[int, str | None, UsageReport] | None = None
         self._counting: asyncio.Task[UsageReport] | None = None
 
     async def report(self) -> UsageReport:
-        """Count; whoever asks while that goes on gets the same answer."""
+        """Count; whoever asks while that goes on gets the same answer. `bytes` is exact now."""
         if self._counting is None or self._counting.done():
             self._counting = asyncio.create_task(self._report(), name="usage")
-        return await asyncio.shield(self._counting)
+        report = await asyncio.shield(self._counting)
+        stored = await self._database.read(stored_bytes)
+        return replace(report, bytes=stored, quota=self._policy().quota)
+
+    async def reclaimable(self) -> int:
+        """Bytes that garbage collection can give back, now or after a window."""
+        return (await self.report()).bytes_reclaimable
 
     async def _report(self) -> UsageReport:
         now = self._database.now()
@@ -71,13 +83,13 @@ class Usage:
         return last[2]
 
     def _count(self, connection: Connection) -> UsageReport:
-        repositories, tags, size = totals(connection)
+        repositories, tags = totals(connection)
         space = self._store.space() or Space(0, 0)
         return UsageReport(
             repositories=repositories,
             tags=tags,
-            bytes=size,
-            bytes_reclaimable=reclaimable(connection),
+            bytes=stored_bytes(connection),
+            bytes_reclaimable=reclaimable(connection, self._policy()),
             disk_capacity=space.capacity,
             disk_available=space.available,
         )

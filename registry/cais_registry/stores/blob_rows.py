@@ -155,6 +155,20 @@ def commit_upload(connection: Connection, commit: Commit) -> Committed:
     return Committed.STORED if needed else Committed.DUPLICATE
 
 
+def refuse_upload(connection: Connection, commit: Commit) -> list[str]:
+    """End an upload whose blob the policy does not take.
+
+    Returns:
+        Keys of the bytes that nobody wants, to be deleted.
+    """
+    connection.execute("DELETE FROM upload WHERE id = :id", {"id": commit.upload})
+    if commit.key is None or _is_named(connection, commit.key):
+        bury(connection, commit.spare, reason="refused")
+        return [commit.spare]
+    _bury_own(connection, commit, "refused")
+    return [commit.spare, commit.key]
+
+
 def _is_named(connection: Connection, key: str) -> bool:
     """Whether another request for the same upload has committed the same bytes before."""
     named = "SELECT 1 AS named FROM blob WHERE storage_key = :key"

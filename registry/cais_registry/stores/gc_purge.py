@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from cais_registry.model.names import RepoName
+from cais_registry.model.policy import Policy
 from cais_registry.stores.connection import Connection
 from cais_registry.stores.gc_queue import Entry, Kind
 from cais_registry.stores.repo_rows import drop_if_empty
@@ -29,13 +31,13 @@ class Consequences:
     tags: tuple[tuple[str, str], ...] = ()
 
 
-def consequences(connection: Connection, entry: Entry) -> Consequences:
+def consequences(connection: Connection, entry: Entry, policy: Policy) -> Consequences:
     """Find out what a purge would bring about; reads only."""
     if entry.kind is Kind.BYTES:
         return Consequences()
     if entry.kind is Kind.MEMBER:
         return Consequences(followers=(Entry(kind=Kind.BYTES, repo_id=0, digest=entry.digest),))
-    tags = _attached_tags(connection, entry)
+    tags = _attached_tags(connection, entry, policy)
     manifests = [*_below(connection, entry), *(target for _, target in tags)]
     return Consequences(
         followers=(
@@ -71,15 +73,22 @@ def _blobs(connection: Connection, entry: Entry) -> list[str]:
     return [row["digest"] for row in rows]
 
 
-def _attached_tags(connection: Connection, entry: Entry) -> list[tuple[str, str]]:
+def _attached_tags(connection: Connection, entry: Entry, policy: Policy) -> list[tuple[str, str]]:
+    """Tags that stand for something attached to a manifest, but for immutable ones."""
     base = entry.digest.replace(":", "-", 1)
     found: list[tuple[str, str]] = []
     for suffix in ATTACHED:
         rows = connection.execute(
-            "SELECT name, manifest_digest FROM tag WHERE repo_id = :repo AND name = :name",
+            "SELECT t.name, t.manifest_digest, r.name AS repo"
+            " FROM tag t JOIN repository r ON r.id = t.repo_id"
+            " WHERE t.repo_id = :repo AND t.name = :name",
             {"repo": entry.repo_id, "name": base + suffix},
         )
-        found += [(row["name"], row["manifest_digest"]) for row in rows]
+        found += [
+            (row["name"], row["manifest_digest"])
+            for row in rows
+            if not policy.is_immutable(RepoName(row["repo"]), row["name"])
+        ]
     return found
 
 

@@ -61,11 +61,13 @@ class Times:
         now: Microseconds since 1970.
         lease: `push_lease` in microseconds.
         window: `undelete_window` in microseconds.
+        policy: What else it says.
     """
 
     now: int
     lease: int
     window: int
+    policy: Policy
 
     @classmethod
     def of(cls, now: int, policy: Policy) -> Times:
@@ -74,12 +76,13 @@ class Times:
             now=now,
             lease=round(policy.push_lease.total_seconds() * 1_000_000),
             window=round(policy.undelete_window.total_seconds() * 1_000_000),
+            policy=policy,
         )
 
     @classmethod
-    def end(cls) -> Times:
+    def end(cls, policy: Policy) -> Times:
         """A moment at which every lease and window has passed."""
-        return cls(now=2**62, lease=0, window=0)
+        return cls(now=2**62, lease=0, window=0, policy=policy)
 
     def lease_over(self, since: int) -> bool:
         """Whether a lease that began then is over."""

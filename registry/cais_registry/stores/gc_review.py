@@ -54,7 +54,7 @@ def _review(connection: Connection, entry: Entry, times: Times, counts: Counts) 
     if verdict.later is not None:
         enqueue(connection, verdict.later)
     if verdict.purge:
-        after = consequences(connection, entry)
+        after = consequences(connection, entry, times.policy)
         purge(connection, entry, after)
         for follower in after.followers:
             enqueue(connection, follower)
@@ -81,7 +81,7 @@ class _Rehearsal:
         verdict = decide(self._connection, entry, self._times, self._gone)
         if not verdict.purge:
             return
-        after = consequences(self._connection, entry)
+        after = consequences(self._connection, entry, self._times.policy)
         self._gone.rows.add((entry.kind, entry.repo_id, entry.digest))
         for name, target in after.tags:
             self._gone.tags.add((entry.repo_id, name))
@@ -96,7 +96,7 @@ def rehearse(connection: Connection, times: Times) -> Counts:
 
     Args:
         connection: A snapshot.
-        times: The moment; `Times.end()` counts what can ever be reclaimed as things stand.
+        times: The moment; `Times.end` counts what can ever be reclaimed as things stand.
     """
     rehearsal = _Rehearsal(connection, times)
     for kind in (Kind.MANIFEST, Kind.MEMBER, Kind.BYTES):

@@ -60,13 +60,12 @@ def referrers_after(
         )
 
 
-def totals(connection: Connection) -> tuple[int, int, int]:
-    """Repositories that hold a manifest, tags, and bytes of all blobs."""
+def totals(connection: Connection) -> tuple[int, int]:
+    """Repositories that hold a manifest, and tags."""
     rows = connection.execute(
         "SELECT (SELECT COUNT(*) FROM repository r WHERE EXISTS"
         " (SELECT 1 FROM manifest WHERE repo_id = r.id AND deleted_at IS NULL)) AS repositories,"
-        " (SELECT COUNT(*) FROM tag) AS tags,"
-        " (SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM blob) AS bytes"
+        " (SELECT COUNT(*) FROM tag) AS tags"
     )
     row = rows[0]
-    return row["repositories"], row["tags"], row["bytes"]
+    return row["repositories"], row["tags"]
