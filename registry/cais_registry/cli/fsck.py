@@ -25,6 +25,12 @@ def run(options: argparse.Namespace) -> int:
         ConfigError: If the options do not name one store that can be checked.
         CommandError: If the check failed.
     """
+    if options.rebuild:
+        from cais_registry.cli.rebuilding import rebuild  # noqa: PLC0415 - a check needs less
+
+        return rebuild(options)
+    if options.force or options.orphans_to is not None:
+        raise ConfigError("--force and --orphans-to go with --rebuild only")
     if (options.data is None) == (options.server is None):
         raise ConfigError(
             "name one store: --data of a stopped server, or --server of a running one"
@@ -78,7 +84,10 @@ def _offline(options: argparse.Namespace) -> dict[str, Any]:
     data = Path(options.data).absolute()
     database = data / layout.DATABASE
     if not database.is_file():
-        raise ConfigError(f"--data {data}: there is no {layout.DATABASE}; is it a data folder?")
+        raise ConfigError(
+            f"--data {data}: there is no {layout.DATABASE}; is it a data folder? If it was one,"
+            " --rebuild makes the database anew"
+        )
     try:
         lock = layout.lock(data)
     except layout.UnusableData as error:
@@ -86,7 +95,10 @@ def _offline(options: argparse.Namespace) -> dict[str, Any]:
     try:
         faults = sqlite.faults(database)
         if faults:
-            raise ConfigError(f"the database {database} is damaged: {'; '.join(faults)[:500]}")
+            raise ConfigError(
+                f"the database {database} is damaged, --rebuild makes it anew:"
+                f" {'; '.join(faults)[:500]}"
+            )
         return asyncio.run(_check(data, options))
     except layout.UnusableData as error:
         raise ConfigError(str(error)) from error

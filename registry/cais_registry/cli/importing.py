@@ -5,14 +5,10 @@ import argparse
 import asyncio
 import json
 import os
-import sys
-import time
-from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
-from typing import Final
 
 from cais_registry.cli.errors import CommandError
+from cais_registry.cli.progress import shown, terms
 from cais_registry.cli.usage import human
 from cais_registry.config.errors import ConfigError
 from cais_registry.model.errors import StorageFull
@@ -22,8 +18,6 @@ from cais_registry.services.importer import Importer
 from cais_registry.stores import layout
 from cais_registry.stores.distribution_tree import NoTree, Tree
 from cais_registry.stores.files import Files
-
-_SHOW_SECONDS: Final = 1.0
 
 
 def run(options: argparse.Namespace) -> int:
@@ -50,14 +44,8 @@ def run(options: argparse.Namespace) -> int:
         ) from error
     finally:
         os.close(lock)
-    print(json.dumps(report(done)) if options.output == "json" else _lines(done))
+    print(json.dumps(terms(done)) if options.output == "json" else _lines(done))
     return 1 if done.failed else 0
-
-
-def report(done: Imported) -> dict[str, object]:
-    """The result in JSON terms."""
-    words = ((name.split("_"), value) for name, value in asdict(done).items())
-    return {name[0] + "".join(map(str.title, name[1:])): value for name, value in words}
 
 
 def describe(done: Imported) -> str:
@@ -77,19 +65,9 @@ def _lines(done: Imported) -> str:
 
 async def _import(tree: Tree, data: Path, done: Imported) -> None:
     core = await open_core(data)
-    shown = asyncio.create_task(_show(done))
+    importer = Importer(core.blobs, core.uploads, core.manifests, Files(data).link)
     try:
-        await Importer(core.blobs, core.uploads, core.manifests, Files(data).link).run(tree, done)
+        async with shown(lambda: describe(done)):
+            await importer.run(tree, done)
     finally:
-        shown.cancel()
-        with suppress(asyncio.CancelledError):
-            await shown
         await core.close()
-
-
-async def _show(done: Imported) -> None:
-    began = time.monotonic()
-    while sys.stderr.isatty():
-        await asyncio.sleep(_SHOW_SECONDS)
-        seconds = time.monotonic() - began
-        print(f"\r{seconds:.0f} s, {describe(done)} ", end="", file=sys.stderr, flush=True)

@@ -60,6 +60,13 @@ Compare what the database says with the files that are there, both ways. Nothing
 --repair removes files that belong to nothing, writes copies of manifests anew, and moves damaged
 bytes of blobs to damaged/ in the data folder: then the blob is unknown, and the next push of it
 heals every image that uses it.
+
+  cais-registry fsck --data cais-data --rebuild                a lost database, server stopped
+
+--rebuild makes a database that is missing or damaged anew: from the newest of snapshots/ that can
+be read, and what the volume holds beyond that. Every manifest and blob comes back, and the tags of
+the snapshot, which is an hour old at most. What was deleted after the snapshot may come back, too.
+The damaged database is moved to damaged/. Cut off, it can be started again.
 """
 
 _UNDELETE = """\
@@ -136,22 +143,11 @@ def _parser() -> argparse.ArgumentParser:
     gc.add_argument("--wait", action="store_true", help="show progress, return when it has ended")
     gc.add_argument("--report-file", metavar="F", help="write the run as one line of JSON there")
     _add_client(_add(commands, "usage", "show what a running server holds", "Show what is stored."))
-    fsck = _add(commands, "fsck", "check what is stored, and repair it", _FSCK)
-    fsck.add_argument("--data", metavar="D", help="folder of the data of a stopped server")
-    _add_client(fsck, is_required=False)
-    fsck.add_argument("--repair", action="store_true", help="change what is safe to change")
-    fsck.add_argument("--digests", action="store_true", help="also read and hash every blob")
+    _add_fsck(_add(commands, "fsck", "check what is stored, and repair it", _FSCK))
     undelete = _add(commands, "undelete", "bring back what was deleted", _UNDELETE)
     _add_client(undelete)
     undelete.add_argument("what", metavar="NAME[:TAG|@DIGEST]", help="repository, and what of it")
-    taken = _add(commands, "import", "take over the folder of another registry", _IMPORT)
-    taken.add_argument(
-        "--from", metavar="DIR", dest="source", required=True, help="its root folder"
-    )
-    taken.add_argument(
-        "--data", metavar="D", required=True, help="folder of the data of a stopped server"
-    )
-    taken.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    _add_import(_add(commands, "import", "take over the folder of another registry", _IMPORT))
     passwd = _add(commands, "passwd", "make an account or change its password", _ACCOUNT)
     passwd.add_argument("file", metavar="FILE", help="made when missing")
     passwd.add_argument("user", metavar="USER")
@@ -177,6 +173,28 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--tls-cert", metavar="F", help="certificate chain, PEM; turns HTTPS on")
     serve.add_argument("--tls-key", metavar="F", help="its key, PEM, unencrypted PKCS#8")
     serve.add_argument("--htpasswd", metavar="F", help="users and bcrypt hashes; turns login on")
+
+
+def _add_fsck(fsck: argparse.ArgumentParser) -> None:
+    fsck.add_argument("--data", metavar="D", help="folder of the data of a stopped server")
+    _add_client(fsck, is_required=False)
+    fsck.add_argument("--repair", action="store_true", help="change what is safe to change")
+    fsck.add_argument("--digests", action="store_true", help="also read and hash every blob")
+    fsck.add_argument("--rebuild", action="store_true", help="make a lost database anew")
+    fsck.add_argument("--force", action="store_true", help="rebuild one that is not damaged")
+    fsck.add_argument(
+        "--orphans-to", metavar="NAME", help="repository for manifests that name none"
+    )
+
+
+def _add_import(taken: argparse.ArgumentParser) -> None:
+    taken.add_argument(
+        "--from", metavar="DIR", dest="source", required=True, help="its root folder"
+    )
+    taken.add_argument(
+        "--data", metavar="D", required=True, help="folder of the data of a stopped server"
+    )
+    taken.add_argument("-o", "--output", choices=("text", "json"), default="text")
 
 
 def _add_client(parser: argparse.ArgumentParser, *, is_required: bool = True) -> None:

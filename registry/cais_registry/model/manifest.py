@@ -97,6 +97,19 @@ def parse(content: bytes, content_type: str | None, *, max_references: int = 10_
         raise ManifestInvalid(f"manifest is not valid: {error.message}") from None
 
 
+def said_type(content: bytes) -> str | None:
+    """The media type that a manifest says it has; older tools left it out of OCI manifests."""
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(document, dict):
+        return None
+    if isinstance(document.get("mediaType"), str):
+        return str(document["mediaType"])
+    return OCI_INDEX if "manifests" in document else OCI_IMAGE
+
+
 def _decode(content: bytes) -> _Document:
     if content.count(b"{") + content.count(b"[") > _MAX_NESTED:
         raise ManifestInvalid(f"manifest holds more than {_MAX_NESTED} objects and lists")

@@ -14,6 +14,7 @@ from typing import Final
 
 from cais_registry.model.check import Check, CheckState, Finding, Kind
 from cais_registry.model.digest import Digest
+from cais_registry.model.manifest_copy import decode
 from cais_registry.services.mirror import Mirror
 from cais_registry.services.reaper import Reaper
 from cais_registry.stores.blob_rows import repos_with
@@ -23,7 +24,6 @@ from cais_registry.stores.check_rows import (
     CheckedManifest,
     blobs_after,
     bury_unnamed,
-    copy_again,
     manifests_after,
     restore_manifest,
     still_there,
@@ -31,6 +31,7 @@ from cais_registry.stores.check_rows import (
 )
 from cais_registry.stores.connection import Connection
 from cais_registry.stores.database import Database
+from cais_registry.stores.mirror_rows import copy_again
 from cais_registry.stores.usage_rows import count_anew, counted_bytes, stored_bytes
 
 _LOG = logging.getLogger(__name__)
@@ -157,12 +158,16 @@ class Checker:
                 check.manifests += 1
 
     async def _manifest(self, row: CheckedManifest, options: CheckOptions, check: Check) -> None:
-        copy = await asyncio.to_thread(_read, self._root / row.key)
-        is_copy_good = copy is not None and Digest.of(copy, row.digest.algorithm) == row.digest
+        data = await asyncio.to_thread(_read, self._root / row.key)
+        copy = decode(data or b"")
+        is_content_good = Digest.of(copy.content, row.digest.algorithm) == row.digest
+        is_copy_good = (
+            is_content_good and copy.origin is not None and copy.origin.repo.value == row.repo
+        )
         if Digest.of(row.content, row.digest.algorithm) != row.digest:
-            await self._bad_manifest(row, copy if is_copy_good else None, options, check)
+            await self._bad_manifest(row, copy.content if is_content_good else None, options, check)
         elif row.is_mirrored and not is_copy_good:
-            kind = Kind.COPY_MISSING if copy is None else Kind.COPY_DAMAGED
+            kind = Kind.COPY_MISSING if data is None else Kind.COPY_DAMAGED
             await self._bad_copy(row, kind, options, check)
 
     async def _bad_manifest(

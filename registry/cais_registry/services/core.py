@@ -34,7 +34,7 @@ from cais_registry.stores.blobstore import BlobStore
 from cais_registry.stores.database import Database, microseconds
 from cais_registry.stores.file_store import FileStore
 from cais_registry.stores.files import Files
-from cais_registry.stores.layout import DATABASE, GC_LOCK, UnusableData, make
+from cais_registry.stores.layout import DATABASE, GC_LOCK, UnusableData, check_not_lost, make
 from cais_registry.stores.snapshots import Snapshots
 from cais_registry.stores.sqlite_database import SqliteDatabase
 
@@ -162,9 +162,11 @@ def _open_database(path: Path, url: str | None, clock: Callable[[], int]) -> Dat
         )
 
         return PostgresDatabase(url, clock)
+    check_not_lost(path.parent)
     try:
         return SqliteDatabase.open(path, clock)
     except sqlite3.Error as error:
         raise UnusableData(
-            f"the database {path} cannot be opened: {error}; {path.parent / 'snapshots'} has copies"
+            f"the database {path} cannot be opened: {error};"
+            f" `cais-registry fsck --rebuild --data {path.parent}` makes it anew"
         ) from error

@@ -34,7 +34,8 @@ class Housekeeping:
     async def tick(self) -> None:
         """Do what is due now; cheap when nothing is."""
         await self._reaper.expire_uploads(self._database.now())
-        await self._mirror.catch_up()
+        while await self._mirror.catch_up():
+            pass
         if self._snapshots is not None:
             await self._snapshot(self._snapshots)
 

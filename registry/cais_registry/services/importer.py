@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,7 @@ from cais_registry.model.errors import (
 )
 from cais_registry.model.imported import Imported
 from cais_registry.model.limits import Limits
-from cais_registry.model.manifest import OCI_IMAGE, OCI_INDEX, Manifest, parse
+from cais_registry.model.manifest import Manifest, parse, said_type
 from cais_registry.model.names import RepoName, Tag
 from cais_registry.services.blobs import Blobs
 from cais_registry.services.chunks import Chunk
@@ -103,7 +102,7 @@ class Importer:
             what = "missing" if content is None else "damaged"
             one.done.fail(f"{one.name}: manifest {digest} is {what} in the source")
             return False
-        media_type = _media_type(content)
+        media_type = said_type(content)
         manifest = await asyncio.to_thread(parse, content, media_type)
         if not await self._needs(one, digest, manifest):
             return False
@@ -210,19 +209,6 @@ def _read(path: Path) -> bytes | None:
             return file.read(limit + 1)
     except OSError:
         return None
-
-
-def _media_type(content: bytes) -> str | None:
-    """What the content says it is; older tools left it out of OCI manifests."""
-    try:
-        document = json.loads(content)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(document, dict):
-        return None
-    if isinstance(document.get("mediaType"), str):
-        return str(document["mediaType"])
-    return OCI_INDEX if "manifests" in document else OCI_IMAGE
 
 
 async def _pieces(path: Path) -> AsyncIterator[bytes]:

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 from collections.abc import Sequence
 from functools import partial
@@ -37,13 +36,13 @@ from cais_registry.stores.layout import manifest_key
 from cais_registry.stores.leases import is_fresh
 from cais_registry.stores.manifest_rows import (
     ManifestRow,
-    NewManifest,
     Put,
     find_manifest,
     promise_manifest,
     put_manifest,
     read_manifest,
 )
+from cais_registry.stores.new_manifest import NewManifest
 
 _SHOWN: Final = 20
 
@@ -108,7 +107,7 @@ class Manifests:
             raise _blobs_unknown(repo, put.missing)
         self._failpoint("M1.done")
         if put.copy is not None:
-            await self._mirror.copy(put.copy, content)
+            await self._mirror.copy(*put.copy)
         return PutResult(digest=digest, subject=new.subject, tags=pointed, previous=put.previous)
 
     def _put(
@@ -134,19 +133,9 @@ class Manifests:
         return await asyncio.to_thread(parse, content, content_type, max_references=most)
 
     def _new(self, digest: Digest, content: bytes, parsed: Manifest) -> NewManifest:
-        return NewManifest(
-            digest=digest,
-            media_type=parsed.media_type,
-            artifact_type=parsed.artifact_type,
-            subject=parsed.subject,
-            annotations=json.dumps(dict(parsed.annotations)),
-            content=content,
-            key=manifest_key(digest, secrets.token_hex(16)),
-            needed=parsed.blobs,
-            children=parsed.children,
-            optional=parsed.optional,
-            sparse=self._limits.sparse_manifests,
-        )
+        key = manifest_key(digest, secrets.token_hex(16))
+        sparse = self._limits.sparse_manifests
+        return NewManifest.of(parsed, digest, content, key=key, sparse=sparse)
 
     async def get(
         self, repo: RepoName, reference: Tag | Digest, *, promise: bool = False

@@ -5,6 +5,7 @@ import logging
 from functools import partial
 
 from cais_registry.model.errors import StorageFull, StorageUnavailable
+from cais_registry.model.manifest_copy import ManifestCopy, encode
 from cais_registry.stores.blobstore import BlobStore
 from cais_registry.stores.database import Database
 from cais_registry.stores.mirror_rows import mark_mirrored, unmirrored
@@ -25,10 +26,10 @@ class Mirror:
         self._store = store
         self._written: list[str] = []
 
-    async def copy(self, key: str, content: bytes) -> None:
+    async def copy(self, key: str, copy: ManifestCopy) -> None:
         """Write the copy of a manifest that the database has; a failure is only logged."""
         try:
-            await self._store.write(key, content)
+            await self._store.write(key, encode(copy))
             self._written.append(key)
             if len(self._written) >= _BATCH:
                 await self.note()
@@ -58,8 +59,8 @@ class Mirror:
     async def catch_up(self) -> int:
         """Write some copies that are missing; returns how many."""
         await self.note()
-        for key, content in await self._database.read(partial(unmirrored, limit=_BATCH - 1)):
-            await self.copy(key, content)
+        for key, copy in await self._database.read(partial(unmirrored, limit=_BATCH - 1)):
+            await self.copy(key, copy)
         count = len(self._written)
         await self.note()
         return count

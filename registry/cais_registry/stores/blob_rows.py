@@ -124,7 +124,7 @@ def mount_blob(connection: Connection, repo: RepoName, digest: Digest, source: R
     """
     if find_member(connection, source, digest) is None:
         return False
-    _join(connection, ensure_repo(connection, repo), str(digest))
+    join_repo(connection, ensure_repo(connection, repo), str(digest))
     return True
 
 
@@ -151,7 +151,7 @@ def commit_upload(connection: Connection, commit: Commit) -> Committed:
             bury(connection, commit.spare, reason="published")
     else:
         _bury_own(connection, commit, "duplicate")
-    _join(connection, ensure_repo(connection, commit.repo), str(commit.digest))
+    join_repo(connection, ensure_repo(connection, commit.repo), str(commit.digest))
     return Committed.STORED if needed else Committed.DUPLICATE
 
 
@@ -194,7 +194,8 @@ def _bury_own(connection: Connection, commit: Commit, reason: str) -> None:
         bury(connection, commit.key, reason=reason, digest=str(commit.digest))
 
 
-def _join(connection: Connection, repo_id: int, digest: str) -> None:
+def join_repo(connection: Connection, repo_id: int, digest: str) -> None:
+    """Give a repository a blob that has a row, with a lease."""
     connection.execute(
         "INSERT INTO repo_blob (repo_id, digest, created_at, touched_at)"
         " VALUES (:repo, :digest, :now, :now)"

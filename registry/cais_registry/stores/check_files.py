@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from cais_registry.model.digest import Digest
+from cais_registry.model.errors import DigestInvalid
 from cais_registry.stores.layout import sync_folder
 
 ASIDE: Final = "damaged"
@@ -29,6 +30,22 @@ def files(root: Path) -> Iterator[tuple[str, int]]:
                     yield str(path.relative_to(root)), path.stat().st_size
                 except FileNotFoundError:
                     continue
+
+
+def digest_folders(root: Path, name: str) -> Iterator[tuple[Digest, list[tuple[str, int]]]]:
+    """What is under each digest, as storage keys and sizes; other names are left out.
+
+    Args:
+        root: The data folder.
+        name: `blobs` or `manifests`.
+    """
+    for folder, _, files_ in os.walk(root / name):
+        try:
+            digest = Digest.parse(f"{Path(folder).parents[1].name}:{Path(folder).name}")
+        except DigestInvalid:
+            continue
+        paths = [Path(folder, file) for file in sorted(files_)]
+        yield digest, [(str(path.relative_to(root)), path.stat().st_size) for path in paths]
 
 
 def digest_of(path: Path, algorithm: str) -> Digest | None:

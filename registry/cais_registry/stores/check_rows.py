@@ -109,15 +109,6 @@ def bury_unnamed(connection: Connection, keys: Sequence[tuple[str, int]]) -> lis
     return orphans
 
 
-def copy_again(connection: Connection, key: str) -> bool:
-    """Have a manifest's copy written anew; False if the manifest is gone."""
-    rows = connection.execute(
-        "UPDATE manifest SET mirrored_at = NULL WHERE storage_key = :key RETURNING 1 AS done",
-        {"key": key},
-    )
-    return bool(rows)
-
-
 def restore_manifest(connection: Connection, manifest: CheckedManifest, content: bytes) -> bool:
     """Put right bytes in the place of damaged ones; False if the manifest is gone."""
     rows = connection.execute(

@@ -5,6 +5,7 @@ data/
 ├── lock                                  held by the server that uses the folder
 ├── gc.lock                               held while garbage collection runs
 ├── metadata.sqlite3 (-wal, -shm)         everything but the bytes of blobs
+├── metadata.rebuilt.sqlite3              what a rebuild is working on
 ├── snapshots/metadata-<time>.sqlite3      copies of the database, one an hour, three at most
 ├── damaged/                              what a check of the store has moved aside
 ├── uploads/<upload id>                   bytes of uploads that go on
@@ -18,6 +19,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -102,6 +105,27 @@ def make(data: Path) -> None:
         sync_folder(data)
     except OSError as error:
         raise _cannot(data, error) from error
+
+
+def check_not_lost(data: Path) -> None:
+    """Refuse to begin anew where there was a registry: an empty database would answer for it.
+
+    Raises:
+        UnusableData: If the folder holds images and no database.
+    """
+    database = data / DATABASE
+    if database.exists() and database.stat().st_size:
+        return
+    kept = (*data.glob("snapshots/*.sqlite3"), *islice(_files(data / "manifests"), 1))
+    if kept:
+        raise UnusableData(
+            f"{data} holds images, but its database {DATABASE} is not there:"
+            f" `cais-registry fsck --rebuild --data {data}` brings it back"
+        )
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if path.is_file())
 
 
 def _make_folders(data: Path) -> None:

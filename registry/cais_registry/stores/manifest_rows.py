@@ -7,43 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cais_registry.model.digest import Digest
+from cais_registry.model.manifest_copy import ManifestCopy, Origin
 from cais_registry.model.names import RepoName, Tag
 from cais_registry.stores.connection import Connection, Row, one
 from cais_registry.stores.gc_queue import Due, Entry, Kind, enqueue, remove
 from cais_registry.stores.leases import AFTER_USE, USE, promised_at
+from cais_registry.stores.new_manifest import NewManifest
 from cais_registry.stores.repo_rows import ensure_repo, find_repo
 from cais_registry.stores.tag_rows import delete_tags_of, point_tag
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewManifest:
-    """A manifest that is pushed.
-
-    Attributes:
-        digest: Of its bytes.
-        media_type: What it is pushed as.
-        artifact_type: What a listing of referrers says it is.
-        subject: What it refers to.
-        annotations: As JSON, for listings of referrers.
-        content: Its bytes.
-        key: Storage key for the copy beside the blobs, new.
-        needed: Blobs that the repository must have.
-        children: Entries of an index: manifests, or blobs, that the repository must have.
-        optional: Content that need not be here, but is kept when it is.
-        sparse: Whether what is needed may be missing; it is kept when it comes.
-    """
-
-    digest: Digest
-    media_type: str
-    artifact_type: str | None
-    subject: Digest | None
-    annotations: str
-    content: bytes
-    key: str
-    needed: Sequence[Digest]
-    children: Sequence[Digest]
-    optional: Sequence[Digest]
-    sparse: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,12 +40,12 @@ class Put:
 
     Attributes:
         missing: Digests that the repository lacks.
-        copy: Storage key of the copy that has to be written still, if any.
+        copy: Storage key and content of the copy that has to be written still, if any.
         previous: Digest that each tag pointed at before, None for a new tag.
     """
 
     missing: tuple[str, ...] = ()
-    copy: str | None = None
+    copy: tuple[str, ManifestCopy] | None = None
     previous: tuple[str | None, ...] = ()
 
 
@@ -97,13 +68,26 @@ def put_manifest(
     if found.missing:
         return Put(missing=found.missing)
     repo_id = ensure_repo(connection, repo)
-    copy = _upsert(connection, repo_id, new)
+    copy_key = _upsert(connection, repo_id, new)
     _bind(connection, repo_id, str(new.digest), found)
     if new.subject is not None and _is_live(connection, repo_id, str(new.subject)):
         _bound_manifest(connection, repo_id, str(new.digest))
     digest = str(new.digest)
     previous = tuple(point_tag(connection, repo_id, tag.value, digest) for tag in tags)
-    return Put(copy=copy, previous=previous)
+    if copy_key is None:
+        return Put(previous=previous)
+    copy = _copy(repo, new, found, connection.now)
+    return Put(copy=(copy_key, copy), previous=previous)
+
+
+def _copy(repo: RepoName, new: NewManifest, found: _References, now: int) -> ManifestCopy:
+    origin = Origin(
+        repo=repo,
+        media_type=new.media_type,
+        pushed_at=now,
+        blobs=tuple(map(Digest.parse, found.blobs)),
+    )
+    return ManifestCopy(content=new.content, origin=origin)
 
 
 def _resolve(connection: Connection, repo_id: int | None, new: NewManifest) -> _References:
@@ -152,7 +136,13 @@ def _is_live(connection: Connection, repo_id: int | None, digest: str) -> bool:
 
 
 def _upsert(connection: Connection, repo_id: int, new: NewManifest) -> str | None:
-    """A manifest that is there keeps its row; a push brings it back from any kind of deletion."""
+    """A manifest that is there keeps its row; a push brings it back from any kind of deletion.
+
+    Its copy is written anew when that says something new: a rebuild learns from it what came back.
+
+    Returns:
+        Storage key of the copy, if that is to be written.
+    """
     rows = connection.execute(
         "INSERT INTO manifest (repo_id, digest, media_type, artifact_type, subject_digest,"
         " annotations, size, storage_key, created_at, touched_at, content)"
@@ -161,6 +151,8 @@ def _upsert(connection: Connection, repo_id: int, new: NewManifest) -> str | Non
         " ON CONFLICT (repo_id, digest) DO UPDATE SET"
         " touched_at = CASE WHEN manifest.bound_at >= :now THEN manifest.bound_at + 1"
         " ELSE :now END,"
+        " mirrored_at = CASE WHEN manifest.deleted_at IS NULL AND manifest.released_at IS NULL"
+        " AND manifest.media_type = excluded.media_type THEN manifest.mirrored_at END,"
         " media_type = excluded.media_type, deleted_at = NULL, released_at = NULL"
         " RETURNING storage_key, mirrored_at",
         {

@@ -13,6 +13,7 @@ from typing import Final
 from cais_registry.stores.files import check_room
 from cais_registry.stores.layout import sync_folder
 
+FOLDER: Final = "snapshots"
 INTERVAL_SECONDS: Final = 3600
 KEPT: Final = 3
 
@@ -27,7 +28,7 @@ class Snapshots:
             database: The file of the database.
         """
         self._database = database
-        self._folder = database.parent / "snapshots"
+        self._folder = database.parent / FOLDER
 
     def take(self, now: int) -> Path | None:
         """Take a snapshot if one is due; blocks, while reads and writes of others go on.
@@ -43,7 +44,7 @@ class Snapshots:
             sqlite3.Error: If the database cannot be read.
         """
         seconds = now // 1_000_000
-        taken = self._taken()
+        taken = self.taken()
         if taken and seconds - int(taken[-1].stat().st_mtime) < INTERVAL_SECONDS:
             return None
         if taken and self._written() <= taken[-1].stat().st_mtime:
@@ -65,12 +66,13 @@ class Snapshots:
             os.fsync(file.fileno())
         os.utime(unfinished, (seconds, seconds))
         unfinished.rename(path)
-        for old in self._taken()[:-KEPT]:
+        for old in self.taken()[:-KEPT]:
             old.unlink()
         sync_folder(self._folder)
         return path
 
-    def _taken(self) -> list[Path]:
+    def taken(self) -> list[Path]:
+        """Those that are there, the oldest first."""
         return sorted(self._folder.glob("metadata-*.sqlite3"))
 
     def _written(self) -> float:

@@ -87,7 +87,7 @@ def connect(path: Path) -> SqliteConnection:
 def faults(path: Path) -> list[str]:
     """What SQLite's own check finds wrong with a database that nobody uses; some of it."""
     try:
-        raw = sqlite3.connect(path)
+        raw = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
         try:
             found = [str(row[0]) for row in raw.execute("PRAGMA integrity_check(20)")]
             broken = raw.execute("PRAGMA foreign_key_check").fetchmany(_MOST_FAULTS)

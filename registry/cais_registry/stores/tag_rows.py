@@ -26,6 +26,7 @@ def point_tag(connection: Connection, repo_id: int, name: str, digest: str) -> s
     )
     connection.execute(
         f"UPDATE manifest SET tagged_at = :now, bound_at = {USE}, untagged_at = NULL,"  # noqa: S608 - a constant
+        " mirrored_at = CASE WHEN released_at IS NULL THEN mirrored_at END,"  # as in `put_manifest`
         " released_at = NULL WHERE repo_id = :repo AND digest = :digest",
         {"repo": repo_id, "digest": digest, "now": connection.now},
     )

@@ -141,7 +141,8 @@ def _manifest(connection: Connection, repo_id: int, digest: str) -> Row | None:
 def _unmark(connection: Connection, repo_id: int, digest: str) -> bool:
     """The same as a push of it would do: the lease begins anew, the queue forgets it."""
     rows = connection.execute(
-        f"UPDATE manifest SET deleted_at = NULL, released_at = NULL, touched_at = {AFTER_USE}"  # noqa: S608 - a constant
+        "UPDATE manifest SET deleted_at = NULL, released_at = NULL, mirrored_at = NULL,"  # noqa: S608 - a constant
+        f" touched_at = {AFTER_USE}"
         " WHERE repo_id = :repo AND digest = :digest AND deleted_at IS NOT NULL"
         " RETURNING 1 AS done",
         {"repo": repo_id, "digest": digest, "now": connection.now},
