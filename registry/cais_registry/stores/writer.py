@@ -77,15 +77,27 @@ class Writer:
         self._clock = clock
         self.last = 0
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
+        self._coming: list[Job] = []
         self._thread = threading.Thread(target=self._serve, name="cais-writer", daemon=True)
         self._thread.start()
 
     def submit(self, job: Job) -> None:
-        """Hand over a job; its future is done after its commit."""
-        self._queue.put(job)
+        """Take a job from the event loop's thread; its future is done after its commit.
+
+        All that come in one turn of the loop are handed over together: the thread is woken once.
+        """
+        self._coming.append(job)
+        if len(self._coming) == 1:
+            job.future.get_loop().call_soon(self._hand_over)
+
+    def _hand_over(self) -> None:
+        coming, self._coming = self._coming, []
+        for job in coming:
+            self._queue.put(job)
 
     def stop(self) -> None:
-        """Finish what was handed over, then end the thread and close the connection."""
+        """Finish what was taken, then end the thread and close the connection."""
+        self._hand_over()
         self._queue.put(None)
         self._thread.join()
         self._connection.close()
