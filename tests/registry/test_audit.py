@@ -13,6 +13,7 @@ from cais_registry.app.logs import JsonFormatter
 from cais_registry.http import audit, router
 from cais_registry.http.acts import Act
 from cais_registry.http.audit import Asked, AuditLog
+from cais_registry.http.patience import Patience
 from cais_registry.http.requests import Request, read
 from cais_registry.http.responses import Response
 from cais_registry.http.sinks import to_logging
@@ -31,7 +32,7 @@ async def _nothing() -> dict[str, object]:
 def request(method: str, path: str, **headers: str) -> Request:
     pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     scope = {"method": method, "path": path, "query_string": b"", "headers": pairs}
-    return read({**scope, "client": ("10.0.0.1", 4711)}, _nothing)
+    return read({**scope, "client": ("10.0.0.1", 4711)}, _nothing, Patience())
 
 
 def asked(method: str, path: str, user: str | None = "ci", **known: Any) -> Asked:

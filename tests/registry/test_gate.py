@@ -10,6 +10,7 @@ from cais_registry.config.document import Access, Rule
 from cais_registry.http import requests, router
 from cais_registry.http.credentials import Verifier
 from cais_registry.http.gate import Caller, Gate, authorise
+from cais_registry.http.patience import Patience
 from cais_registry.model.errors import Denied, Unauthorized
 from cais_registry.services.access import OPEN, Permissions, compile_rules
 
@@ -122,7 +123,7 @@ def request(authorization: str | None) -> requests.Request:
         return {"type": "http.disconnect"}
 
     scope = {"method": "GET", "path": "/v2/", "query_string": b"", "headers": headers}
-    return requests.read(scope, receive)
+    return requests.read(scope, receive, Patience())
 
 
 def basic(text: str) -> str:

@@ -11,6 +11,7 @@ import pytest
 from cais_registry.app.lines import Lines
 from cais_registry.app.logs import JsonFormatter, TextFormatter, configuration
 from cais_registry.http import accesslog
+from cais_registry.http.patience import Patience
 from cais_registry.http.requests import read
 from cais_registry.http.sinks import to_logging
 from cais_registry.http.stats import Done, Stats
@@ -84,7 +85,7 @@ async def test_a_request_is_logged_with_who_and_what_but_no_secret(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, logger="cais.access")
-    request, done = read(SCOPE, _nothing), _done("manifest", 200)
+    request, done = read(SCOPE, _nothing, Patience()), _done("manifest", 200)
     lines, written = json_lines()
     accesslog.write(request, done, user="ci", sink=lines.sink(accesslog.LOGGER))
     lines.flush()
@@ -134,7 +135,7 @@ def test_only_probes_that_fail_are_logged(
 ) -> None:
     scope = {"method": "GET", "path": "/readyz", "query_string": b"", "headers": []}
     caplog.set_level(logging.INFO, logger="cais.access")
-    request, done = read(scope, _nothing), _done("probe", status)
+    request, done = read(scope, _nothing, Patience()), _done("probe", status)
     accesslog.write(request, done, user=None, sink=to_logging(accesslog.LOGGER))
     assert len(caplog.records) == count
 

@@ -11,6 +11,7 @@ import pytest
 
 from cais_registry.http import requests, sending
 from cais_registry.http.errors import BadRequest, RequestTimeout
+from cais_registry.http.patience import Patience
 from cais_registry.http.responses import FileBody, Response
 from cais_registry.model.errors import ManifestTooLarge, SizeInvalid
 
@@ -48,7 +49,7 @@ class Client:
             "query_string": query,
             "headers": [(b"transfer-encoding", b"chunked"), *headers],
         }
-        return requests.read(scope, self.receive)
+        return requests.read(scope, self.receive, Patience())
 
 
 async def test_a_body_is_read_to_its_end() -> None:
@@ -62,7 +63,7 @@ async def test_the_end_of_a_body_whose_length_is_declared_is_not_waited_for() ->
     client = Client([b"ab", b"c"], ends="silent")
     scope = {"method": "PUT", "path": "/", "query_string": b""}
     headers = [(b"content-length", b"3")]
-    body = requests.read({**scope, "headers": headers}, client.receive).body
+    body = requests.read({**scope, "headers": headers}, client.receive, Patience()).body
     async with asyncio.timeout(30):
         assert [piece async for piece in body] == [b"ab", b"c"]
     assert body.is_finished
@@ -97,7 +98,7 @@ async def test_lingering_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_request_without_a_body_has_none() -> None:
     scope = {"method": "GET", "path": "/", "query_string": b"", "headers": []}
-    assert requests.read(scope, Client([]).receive).body.is_finished
+    assert requests.read(scope, Client([]).receive, Patience()).body.is_finished
 
 
 def test_the_path_is_taken_as_it_was_sent() -> None:

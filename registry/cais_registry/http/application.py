@@ -23,6 +23,7 @@ from cais_registry.http.audit import Asked
 from cais_registry.http.deps import Deps
 from cais_registry.http.errors import BadRequest
 from cais_registry.http.gate import Caller, authorise, check_writable
+from cais_registry.http.patience import Patience
 from cais_registry.http.requests import MOST_PARAMETERS, Receive, Request, Scope, Send
 from cais_registry.http.responses import Response, to_json
 from cais_registry.http.sending import send_response
@@ -62,13 +63,14 @@ class Application:
 
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
+        self._patience = Patience()
         self.is_retiring = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request (ASGI 3, `http` scope)."""
         began = time.perf_counter()
         stats, asked, sent = self._deps.stats, Asked(), 0
-        request = http_requests.read(scope, receive)
+        request = http_requests.read(scope, receive, self._patience)
         stats.in_flight += 1
         status = 500
         try:

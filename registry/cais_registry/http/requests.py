@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from cais_registry.http.errors import BadRequest, RequestTimeout
+from cais_registry.http.patience import Patience
 from cais_registry.model.errors import ManifestTooLarge, SizeInvalid
 
 Scope: TypeAlias = Mapping[str, Any]
@@ -33,14 +34,16 @@ class Body:
         is_finished: True when nothing more will come.
     """
 
-    def __init__(self, receive: Receive, *, declared: int | None) -> None:
+    def __init__(self, receive: Receive, patience: Patience, *, declared: int | None) -> None:
         """Begin.
 
         Args:
             receive: Gives the messages.
+            patience: Watches over the waiting for them.
             declared: Bytes that the client has declared; None when not known.
         """
         self._receive = receive
+        self._patience = patience
         self._declared = declared
         self.received = 0
         self.is_finished = declared == 0
@@ -90,9 +93,9 @@ class Body:
             return
 
     async def _next(self) -> bytes:
+        until = asyncio.get_running_loop().time() + IDLE_SECONDS
         try:
-            async with asyncio.timeout(IDLE_SECONDS):
-                message = await self._receive()
+            message = await self._patience.wait(self._receive(), until)
         except TimeoutError as error:
             raise RequestTimeout(
                 "nothing was received for a minute; send the rest again"
@@ -145,15 +148,21 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):  # made for every requ
         return int(text)
 
 
-def read(scope: Scope, receive: Receive) -> Request:
-    """Take a request over from the HTTP server (ASGI 3)."""
+def read(scope: Scope, receive: Receive, patience: Patience) -> Request:
+    """Take a request over from the HTTP server (ASGI 3).
+
+    Args:
+        scope: The request.
+        receive: Gives the messages of its body.
+        patience: Watches over the waiting for them.
+    """
     headers = _headers(scope["headers"])
     return Request(
         method=scope["method"],
         path=(scope.get("raw_path") or scope["path"].encode()).decode("latin-1"),
         query=_query(scope["query_string"]),
         headers=headers,
-        body=Body(receive, declared=_declared(headers)),
+        body=Body(receive, patience, declared=_declared(headers)),
         client=(scope.get("client") or ("",))[0],
     )
 
