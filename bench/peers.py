@@ -8,10 +8,11 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
@@ -19,7 +20,7 @@ from support.registry import htpasswd, running, wait_until
 
 LOGIN = "bench:x"
 OURS = "cais"
-_RULES = [{"users": ["bench"], "repositories": ["**"], "actions": ["pull", "push", "delete"]}]
+_RULES = [{"users": ["bench"], "repositories": ["**"], "actions": ["pull", "push", "delete", "gc"]}]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +43,16 @@ class Peer:
 
 
 @contextmanager
-def ours(folder: Path, pair: tuple[Path, Path] | None) -> Iterator[Peer]:
+def ours(
+    folder: Path, pair: tuple[Path, Path] | None, more: Mapping[str, Any] | None = None
+) -> Iterator[Peer]:
     """Ours: users and rules, so that each request is authorised; pulls need no login."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "users").write_text(htpasswd(bench="x"))
     config = {
         "auth": {"htpasswdFile": str(folder / "users")},
         "access": {"anonymous": ["pull"], "rules": _RULES},
+        **(more or {}),
     }
     flags = () if pair is None else ("--tls-cert", pair[0], "--tls-key", pair[1])
     with running(folder, *flags, config=config, login=LOGIN) as server:
@@ -60,7 +64,7 @@ def distribution(
     name: str, program: str, folder: Path, pair: tuple[Path, Path] | None
 ) -> Iterator[Peer]:
     """Distribution, 2.8 or 3: its example configuration, without users."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     tls = {} if pair is None else {"tls": {"certificate": str(pair[0]), "key": str(pair[1])}}
     config = {

@@ -8,3 +8,10 @@ bench: install ## Measure the server beside its peers (about 20 minutes on an id
 	go build -o build/bench-push bench/push/main.go
 	go build -o build/bench-head bench/head/main.go
 	$(BIN)/python bench/run.py --write docs/benchmarks.md
+
+.PHONY: bench-collection
+bench-collection: install ## Garbage collection of 100,000 dead blobs beside pushes, and Distribution's (half an hour)
+	$(PYTHON) hack/programs.py distribution
+	mkdir -p build
+	go build -o build/bench-push bench/push/main.go
+	$(BIN)/python bench/collection.py

@@ -19,6 +19,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"sync"
 	"time"
 )
@@ -38,7 +39,7 @@ type client struct {
 	layer []byte
 	repo  string
 	done  int
-	took  time.Duration
+	took  []time.Duration
 }
 
 func main() {
@@ -60,14 +61,28 @@ func main() {
 		}()
 	}
 	waiting.Wait()
-	elapsed, done, took := time.Since(begin).Seconds(), 0, 0.0
+	elapsed := time.Since(begin).Seconds()
+	var took []time.Duration
+	var sum time.Duration
 	for _, one := range all {
-		done += one.done
-		took += one.took.Seconds()
+		took = append(took, one.took...)
 	}
+	for _, each := range took {
+		sum += each
+	}
+	slices.Sort(took)
 	json.NewEncoder(os.Stdout).Encode(map[string]any{
-		"pushes": done, "seconds": elapsed, "in_requests": took, "bytes": done * *size,
+		"pushes": len(took), "seconds": elapsed, "in_requests": sum.Seconds(), "bytes": len(took) * *size,
+		"p50_ms": percentile(took, 50), "p99_ms": percentile(took, 99), "max_ms": percentile(took, 100),
 	})
+}
+
+// percentile returns milliseconds; of no pushes at all, 0.
+func percentile(sorted []time.Duration, percent int) float64 {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return sorted[(len(sorted)-1)*percent/100].Seconds() * 1000
 }
 
 func newClient(number int) *client {
@@ -92,7 +107,7 @@ func (c *client) push() {
 	if !*images {
 		location := c.ask("POST", "/v2/"+c.repo+"/blobs/uploads/", nil, "", 202)
 		c.ask("PUT", with(location, layer), c.layer, octets, 201)
-		c.took += time.Since(begin)
+		c.took = append(c.took, time.Since(begin))
 		c.done++
 		return
 	}
@@ -102,7 +117,7 @@ func (c *client) push() {
 	manifest := []byte(fmt.Sprintf(manifestText, digest(config), len(config), layer, len(c.layer)))
 	tag := fmt.Sprintf("v%d", c.done)
 	c.ask("PUT", "/v2/"+c.repo+"/manifests/"+tag, manifest, ociManifest, 201)
-	c.took += time.Since(begin)
+	c.took = append(c.took, time.Since(begin))
 	c.done++
 }
 
