@@ -13,10 +13,11 @@ from cais_operator import names
 from cais_operator.credentials import LONGEST_PASSWORD, password_in
 from cais_operator.errors import Problem
 from cais_operator.observed import Live, Observed, requested
-from cais_operator.resource import Registry, Volume
+from cais_operator.resource import Quantity, Registry, Volume
 
 _LONGEST = timedelta(days=365)  # for which anything unused is kept
 _DOTS = 2  # of a host name that is nobody's Service
+_LARGEST_QUOTA = Quantity.parse("4Ei")
 _SHORTEST = timedelta(hours=1)  # of a certificate's validity
 
 
@@ -27,7 +28,8 @@ def problems(registry: Registry, observed: Observed) -> tuple[Problem, ...]:
     Looked for: an object of a child's name that is not ours; a claim that would shrink or change
     its class, or an existing claim that is missing; users named twice or like a generated one;
     rules for unknown users; a password Secret that is missing, lacks the key, or holds no usable
-    password; host names inside the cluster's domain; renewBefore not below validity.
+    password; host names inside the cluster's domain; renewBefore not below validity; a quota
+    of nothing.
     """
     return tuple(problem for check in _CHECKS for problem in check(registry, observed))
 
@@ -170,6 +172,14 @@ def _times(registry: Registry, observed: Observed) -> Iterator[Problem]:
         yield Problem(field=field, value=str(issued.validity), rule="must be at least 1h")
 
 
+def _quota(registry: Registry, observed: Observed) -> Iterator[Problem]:
+    del observed
+    quota = registry.spec.quota
+    if quota is not None and not 0 < quota.amount <= _LARGEST_QUOTA.amount:
+        rule = f"must be more than zero and at most {_LARGEST_QUOTA}"
+        yield Problem(field="spec.quota", value=str(quota), rule=rule)
+
+
 def _pod(registry: Registry, observed: Observed) -> Iterator[Problem]:
     del observed
     for field, keys in (
@@ -195,5 +205,6 @@ _CHECKS: tuple[Callable[[Registry, Observed], Iterator[Problem]], ...] = (
     _hostnames,
     _node_port,
     _times,
+    _quota,
     _pod,
 )

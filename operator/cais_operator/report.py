@@ -139,5 +139,7 @@ def _event(body: Object, condition: Mapping[str, Any], now: datetime) -> Object:
 
 def _is_bad(condition: Mapping[str, Any]) -> bool:
     """Only what a person must act on is a warning; not being ready yet is not."""
+    if condition["type"] == "Writable":
+        return bool(condition["reason"] == "QuotaExceeded")
     bad = {"GarbageCollected": "False", "Stalled": "True", "StoragePressure": "True"}
     return bool(condition["status"] == bad.get(condition["type"]))

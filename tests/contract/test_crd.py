@@ -243,7 +243,9 @@ def _unknown(value: Any, schema: Mapping[str, Any], path: str) -> Iterator[str]:
 
 def test_every_field_of_a_status_is_in_the_schema_and_the_other_way_round() -> None:
     missed = {"nextRunTime": "2026-03-01T03:18:00Z"}
-    known = registry(status={"observedGeneration": 1, "garbageCollection": missed})
+    known = registry(
+        {"quota": "1Gi"}, status={"observedGeneration": 1, "garbageCollection": missed}
+    )
     found = status.of(known, _whole(), (), datetime(2026, 3, 2, tzinfo=UTC))
     assert list(_unknown(found, STATUS, "status")) == []
     leaves = {path for path, schema in _schemas(STATUS, "") if "properties" not in schema}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the operator writes for the server is what the server reads."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -51,3 +52,31 @@ def test_the_server_takes_every_repository_glob_that_a_spec_may_hold(glob: str) 
     rule = {"users": ["ci"], "repositories": [glob], "actions": ["pull"]}
     found = _read(_config({"access": {"users": [{"name": "ci"}], "rules": [rule]}}))
     assert found.access.rules[-1].repositories == (glob,)
+    found = _read(_config({"immutableTags": [{"repositories": [glob], "tags": ["v*"]}]}))
+    assert found.immutable_tags[-1].repositories == (glob,)
+
+
+def _is_short_tag(glob: str) -> bool:
+    return len(glob) <= checks.TAG_GLOB.longest
+
+
+@given(st.from_regex(checks.TAG_GLOB.regex, fullmatch=True).filter(_is_short_tag))
+def test_the_server_takes_every_tag_glob_that_a_spec_may_hold(glob: str) -> None:
+    found = _read(_config({"immutableTags": [{"repositories": ["**"], "tags": [glob]}]}))
+    assert found.immutable_tags[-1].tags == (glob,)
+
+
+@pytest.mark.parametrize(
+    ("quota", "count"),
+    [("1", 1), ("1m", 1), ("1.5k", 1500), ("15Gi", 15 * 2**30), ("4Ei", 4 * 2**60)],
+)
+def test_the_server_takes_every_quota_that_a_spec_may_ask_for(quota: str, count: int) -> None:
+    assert _read(_config({"quota": quota})).quota == count
+
+
+def test_what_a_spec_does_not_ask_for_is_not_written() -> None:
+    """A server of the version before would refuse the whole file for a key that it lacks."""
+    text = _config({})
+    assert not {"quota", "readOnly", "immutableTags"} & set(json.loads(text))
+    assert _read(text).quota is None
+    assert _read(_config({"readOnly": True})).read_only

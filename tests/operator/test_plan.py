@@ -44,6 +44,8 @@ def _found(
         (with_users(REF), {}, {"mine": secret(password="pw")}),
         ({"expose": {"hostnames": ["svc.example.com"]}}, {}, {}),
         ({"expose": {"type": "NodePort", "nodePort": 30500}}, {}, {}),
+        ({"quota": "1"}, {}, {}),
+        ({"quota": "4Ei"}, {}, {}),
         ({"pod": {"labels": {"example.com/team": "a"}}}, {}, {}),
     ],
 )
@@ -58,6 +60,8 @@ def test_what_can_be_done_is_not_refused(
 @pytest.mark.parametrize(
     ("spec", "field", "value", "words"),
     [
+        ({"quota": "0Gi"}, "spec.quota", "0", "more than zero and at most 4Ei"),
+        ({"quota": "5Ei"}, "spec.quota", "5Ei", "more than zero and at most 4Ei"),
         (with_volume(size="0"), "spec.storage.volume.size", "0", "more than zero"),
         (with_volume(existingClaim="old"), "spec.storage.volume.existingClaim", "old", "create it"),
         (with_users({"name": "pull"}), "spec.access.users[0].name", "pull", "is generated"),

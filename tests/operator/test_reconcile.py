@@ -161,6 +161,19 @@ def test_a_condition_that_stays_as_it_is_makes_no_event() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [("QuotaExceeded", "Warning"), ("ReadOnly", "Normal"), ("Writable", "Normal")],
+)
+def test_a_quota_that_is_used_up_is_a_warning_and_what_was_asked_for_is_none(
+    reason: str, kind: str
+) -> None:
+    is_writable = "True" if reason == "Writable" else "False"
+    condition = {"type": "Writable", "status": is_writable, "reason": reason, "message": "why"}
+    (event,) = events(body(), {}, {"conditions": [condition]}, NOW)
+    assert (event["type"], event["reason"]) == (kind, reason)
+
+
 async def test_no_secret_is_in_status_or_events() -> None:
     made = bench(with_users({"name": "ci"}))
     await made.settle()

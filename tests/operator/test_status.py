@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -208,6 +209,56 @@ def test_a_full_disk_is_not_ready_and_nobody_is_on_the_way_to_help() -> None:
     assert conditions["Writable"] == conditions["Ready"] == ("False", "DiskFull")
     assert "Reconciling" not in conditions
     assert "spec.storage.volume.size" in message_of(found, "Writable")
+
+
+def _usage(used: int, limit: int | None, available: int = 1 << 30) -> ServerState:
+    disk = {"capacity": 1 << 30, "available": available}
+    return server_of(usage={**USAGE, "disk": disk, "quota": {"used": used, "limit": limit}})
+
+
+@pytest.mark.parametrize(
+    ("spec", "server", "reason", "is_ready"),
+    [
+        ({"readOnly": True}, _usage(0, None), "ReadOnly", True),
+        ({"readOnly": True}, _usage(0, None, available=0), "ReadOnly", True),
+        ({"quota": "1Gi"}, _usage(1 << 30, 1 << 30), "QuotaExceeded", True),
+        ({"quota": "1Gi"}, _usage(2 << 30, 1 << 30), "QuotaExceeded", True),
+        ({"quota": "1Gi"}, _usage((1 << 30) - (1 << 20) + 1, 1 << 30), "QuotaExceeded", True),
+        ({"quota": "1k"}, _usage(1000, 1000), "QuotaExceeded", True),
+        ({"quota": "1Gi"}, _usage(1 << 30, 1 << 30, available=0), "DiskFull", False),
+    ],
+)
+def test_what_the_spec_asks_for_stops_pushes_and_leaves_ready_alone(
+    spec: dict[str, Any], server: ServerState, reason: str, is_ready: bool
+) -> None:
+    found = status.of(registry(spec), observed_of(server=server), (), NOW)
+    conditions = conditions_of(found)
+    assert conditions["Writable"] == ("False", reason)
+    assert conditions["Ready"] == (("True", "Serving") if is_ready else ("False", reason))
+    assert "Reconciling" not in conditions
+
+
+@pytest.mark.parametrize(
+    ("spec", "server"),
+    [
+        ({"quota": "1Gi"}, _usage((1 << 30) - (1 << 20), 1 << 30)),
+        ({"quota": "1k"}, _usage(900, 1000)),
+        ({}, _usage(1 << 40, None)),
+        ({"quota": "1Gi"}, server_of()),  # a server of the version before
+    ],
+)
+def test_a_quota_with_room_in_it_is_no_reason(spec: dict[str, Any], server: ServerState) -> None:
+    found = status.of(registry(spec), observed_of(server=server), (), NOW)
+    assert conditions_of(found)["Writable"] == ("True", "Writable")
+
+
+def test_a_used_up_quota_says_what_to_do_and_how_much_there_is() -> None:
+    server = _usage(1 << 30, 1 << 30)
+    found = status.of(registry({"quota": "1024Mi"}), observed_of(server=server), (), NOW)
+    assert "the quota of 1Gi is used up" in message_of(found, "Writable")
+    assert "spec.quota is raised" in message_of(found, "Writable")
+    assert found["quota"] == {"limit": "1Gi", "used": "4.8Mi"}
+    assert "quota" not in status.of(registry(), observed_of(server=server), (), NOW)
 
 
 def test_a_failed_garbage_collection_leaves_ready_alone() -> None:

@@ -43,6 +43,10 @@ def _rule(user: str) -> Spec:
     return {"access": {"users": [{"name": "ci"}], "rules": [rule]}}
 
 
+def _immutable(repositories: list[str], tags: list[str]) -> Spec:
+    return {"immutableTags": [{"repositories": repositories, "tags": tags}]}
+
+
 def _pod(**pod: Any) -> Spec:
     return {"pod": pod}
 
@@ -151,6 +155,16 @@ CASES = (
         refused={"garbageCollection": {"undeleteWindow": "999999h"}},
     ),
     Case(
+        message="quota must be more than zero",
+        accepted={"quota": "4Ei"},
+        refused={"quota": "4097Pi"},
+    ),
+    Case(
+        message="quota must be more than zero",
+        accepted={"quota": "1"},
+        refused={"quota": "0Gi"},
+    ),
+    Case(
         message="labels that begin with app.kubernetes.io/",
         accepted=_pod(labels={"example.com/app.kubernetes.io": "a"}),
         refused=_pod(labels={"app.kubernetes.io/name": "a"}),
@@ -179,5 +193,17 @@ BROKEN: tuple[tuple[str, Spec], ...] = (
     ("spec.garbageCollection.schedule", {"garbageCollection": {"schedule": "at night"}}),
     ("spec.garbageCollection.undeleteWindow", {"garbageCollection": {"undeleteWindow": ""}}),
     ("spec.garbageCollection.timeZone", {"garbageCollection": {"timeZone": "here there"}}),
+    ("spec.quota", {"quota": "-1Gi"}),
+    ("spec.quota", {"quota": 5}),
+    ("spec.quota", {"quota": "plenty"}),
+    ("spec.readOnly", {"readOnly": "yes"}),
+    ("spec.immutableTags[0].tags", {"immutableTags": [{"repositories": ["**"]}]}),
+    ("spec.immutableTags[0].repositories", _immutable([], ["v*"])),
+    ("spec.immutableTags[0].tags", _immutable(["**"], [])),
+    ("spec.immutableTags[0].repositories[0]", _immutable(["Apps/**"], ["v*"])),
+    ("spec.immutableTags[0].tags[0]", _immutable(["**"], ["a/b"])),
+    ("spec.immutableTags[0].tags[0]", _immutable(["**"], ["**"])),
+    ("spec.immutableTags[0].tags[0]", _immutable(["**"], ["v" * 129])),
+    ("spec.immutableTags[0].tags[1]", _immutable(["**"], ["v*", "v*"])),
     ("spec.pod.resources.limits.memory", _pod(resources={"limits": {"memory": "lots"}})),
 )

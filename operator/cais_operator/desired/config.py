@@ -13,7 +13,7 @@ from cais_operator.certificates import Authority
 from cais_operator.desired.metadata import finish
 from cais_operator.observed import Live
 from cais_operator.render import Manifest, render
-from cais_operator.resource import Registry, Rule
+from cais_operator.resource import Registry, Rule, Spec
 from cais_operator.settings import Settings
 
 _CONFIG_KEY = "server.yaml"
@@ -75,7 +75,23 @@ def _live_part(registry: Registry) -> dict[str, Any]:
             "pushLease": str(collection.push_lease),
             "undeleteWindow": str(collection.undelete_window),
         },
+        **_limits(registry.spec),
     }
+
+
+def _limits(spec: Spec) -> dict[str, Any]:
+    """Only what is asked for: a server of the version before knows nothing of the rest."""
+    found: dict[str, Any] = {}
+    if spec.quota is not None:
+        found["quota"] = spec.quota.whole
+    if spec.read_only:
+        found["readOnly"] = True
+    if spec.immutable_tags:
+        found["immutableTags"] = [
+            {"repositories": list(rule.repositories), "tags": list(rule.tags)}
+            for rule in spec.immutable_tags
+        ]
+    return found
 
 
 def _rule(rule: Rule) -> dict[str, Any]:

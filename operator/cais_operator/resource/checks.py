@@ -69,6 +69,11 @@ REPOSITORY_GLOB = Pattern(
     "must be a repository in lower case, where * stands for anything within one path segment "
     "and ** for any number of segments, such as apps/**",
 )
+TAG_GLOB = Pattern(
+    r"^(\*|\*?([a-zA-Z0-9._\-]\*?)+)$",
+    128,
+    "must be a tag, where * stands for any characters, such as v*",
+)
 TIME_ZONE = Pattern(
     r"^[A-Za-z0-9_+\-]+(/[A-Za-z0-9_+\-]+)*$", 64, "must be a time zone, such as Europe/Lisbon"
 )

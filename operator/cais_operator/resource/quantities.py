@@ -45,6 +45,11 @@ class Quantity:
         amount = _EXACT.multiply(number, factor)
         return cls(amount.quantize(_NANO, rounding=ROUND_UP, context=_EXACT), binary=binary)
 
+    @property
+    def whole(self) -> int:
+        """The amount, rounded up: bytes, say, of which there is no half."""
+        return int(self.amount.to_integral_value(rounding=ROUND_UP))
+
     def __str__(self) -> str:
         """Return the canonical form."""
         if self.binary and self.amount >= _BASE:
@@ -52,7 +57,7 @@ class Quantity:
         return self._in_decimal()
 
     def _in_binary(self) -> str:
-        whole = int(self.amount.to_integral_value(rounding=ROUND_UP))
+        whole = self.whole
         power = 0
         while whole % _BASE == 0 and power < len(_BINARY) - 1:
             whole, power = whole // _BASE, power + 1

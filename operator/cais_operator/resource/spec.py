@@ -16,6 +16,7 @@ from cais_operator.resource.checks import (
     HOSTNAME,
     REPOSITORY_GLOB,
     SECRET_KEY,
+    TAG_GLOB,
     TIME_ZONE,
     Limit,
     Range,
@@ -111,6 +112,14 @@ class GarbageCollection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImmutableTags:
+    """Tags of some repositories that, once there, stay as they are."""
+
+    repositories: Annotated[tuple[Annotated[str, REPOSITORY_GLOB], ...], AT_LEAST_ONE, Limit(32)]
+    tags: Annotated[tuple[Annotated[str, TAG_GLOB], ...], AT_LEAST_ONE, Limit(32)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
     """Requests and limits of the server's container; empty: the operator's defaults."""
 
@@ -140,5 +149,8 @@ class Spec:
     access: Access = field(default_factory=Access)
     expose: Expose = field(default_factory=Expose)
     garbage_collection: GarbageCollection = field(default_factory=GarbageCollection)
+    immutable_tags: Annotated[tuple[ImmutableTags, ...], Limit(32)] = ()
+    quota: Quantity | None = None
+    read_only: bool = False
     paused: bool = False
     pod: Pod = field(default_factory=Pod)

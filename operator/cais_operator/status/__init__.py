@@ -14,7 +14,7 @@ from cais_operator import names
 from cais_operator.errors import Problem
 from cais_operator.observed import Observed, capacity, requested
 from cais_operator.resource import Registry
-from cais_operator.status import certificate, content, garbage, server, storage
+from cais_operator.status import certificate, content, garbage, server, storage, writable
 from cais_operator.status.conditions import Condition, by_type, written
 
 # what the server said last stands while it is silent
@@ -68,7 +68,7 @@ def _conditions(
         storage.condition(registry, observed),
         certificate.condition(registry, observed, now),
         server.condition(registry, observed),
-        server.writable(observed),
+        writable.condition(registry, observed),
     )
     if problems:
         yield from _stalled("InvalidSpec", _sentence(problems))
@@ -82,7 +82,7 @@ def _conditions(
 
 def _ready(registry: Registry, parts: list[Condition]) -> Iterator[Condition]:
     paused = "; paused: the operator changes nothing" if registry.spec.paused else ""
-    missing = next((one for one in parts if one.status != "True"), None)
+    missing = next((one for one in parts if one.status != "True" and not one.is_asked_for), None)
     if missing is None:
         message = f"serving at {names.url(registry)}{paused}"
         yield Condition(type="Ready", status="True", reason="Serving", message=message)
@@ -116,6 +116,7 @@ def _facts(registry: Registry, observed: Observed, now: datetime) -> dict[str, A
         "caBundle": _bundle(registry, observed),
         "pullSecretName": names.pull_secret(registry),
         "storage": _storage(registry, observed, usage.get("bytes")),
+        "quota": writable.quota(registry, usage.get("bytes")),
         "certificate": certificate.block(registry, observed),
         "garbageCollection": garbage.block(registry, observed, now, reclaimable),
         "usage": usage,

@@ -25,25 +25,6 @@ def condition(registry: Registry, observed: Observed) -> Condition:
     return _running(deployment, observed) or _loaded(registry, observed)
 
 
-def writable(observed: Observed) -> Condition | None:
-    """Return Writable; None when the server did not say."""
-    usage = observed.server.usage if observed.server else None
-    if usage is None:
-        return None
-    if usage["disk"]["available"] <= usage["disk"].get("reserve", 0):
-        return Condition(
-            type="Writable",
-            status="False",
-            reason="DiskFull",
-            message="the volume is full: pushes are refused until tags are deleted and garbage "
-            "is collected, or spec.storage.volume.size is raised",
-            waits=False,
-        )
-    return Condition(
-        type="Writable", status="True", reason="Writable", message="pushes are accepted"
-    )
-
-
 def _running(deployment: Live, observed: Observed) -> Condition | None:
     status = deployment.get("status") or {}
     if status.get("observedGeneration", 0) < deployment["metadata"].get("generation", 0):

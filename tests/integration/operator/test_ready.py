@@ -6,6 +6,7 @@ A ClusterIP answers nobody where no node runs; so the admin API is a stub, and a
 
 import asyncio
 import itertools
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -134,6 +135,37 @@ async def test_a_ready_registry_is_looked_at_and_nothing_is_written(place: Place
         seen = server.count
         await until(lambda: server.count > seen + 5, "five more looks")
         assert place.writes()[written:] == []
+
+
+async def test_limits_reach_the_server_without_a_restart_and_leave_ready_alone(
+    place: Place,
+) -> None:
+    server = PlayedServer(place=place)
+    rule = {"repositories": ["**"], "tags": ["v*"]}
+
+    def change(**spec: Any) -> None:
+        place.api.merge(place.path("Registry", "team"), {"spec": spec})
+
+    def is_said(reason: str) -> bool:
+        return bool(place.condition("Writable").get("reason") == reason)
+
+    async with operator(place, server, resync=1):
+        await settle(place)
+        await until(lambda: is_said("Writable"), "Writable")
+        pods = (place.get("Deployment", "team") or {})["spec"]
+        change(quota="2048Ki", readOnly=True, immutableTags=[rule])
+        await until(lambda: is_said("ReadOnly"), "read-only")
+        config = json.loads((place.get("ConfigMap", "team-config") or {})["data"]["server.yaml"])
+        limits = (config["quota"], config["readOnly"], config["immutableTags"])
+        assert limits == (2 << 20, True, [rule])
+        await until(lambda: is_ready(place), "Ready")
+        server.usage = {**server.usage, "quota": {"used": 2 << 20, "limit": 2 << 20}}
+        change(readOnly=False)
+        await until(lambda: is_said("QuotaExceeded"), "the quota is used up")
+        assert is_ready(place)
+        live = place.get("Registry", "team") or {}
+        assert live["status"]["quota"]["limit"] == "2Mi"
+        assert (place.get("Deployment", "team") or {})["spec"] == pods
 
 
 async def test_a_server_that_lags_has_its_pod_touched_and_is_not_ready(place: Place) -> None:
