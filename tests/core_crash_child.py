@@ -20,8 +20,11 @@ from cais_registry.model.policy import Policy
 from cais_registry.services.core import Core
 from cais_registry.services.uploads import UploadRef
 from core_support import HOUR, REPO, Clock, World, chunk, collect, push_image
+from retention_support import set_rules
 
 ROUNDS = 6
+RULE = {"keepTags": ["v*"], "keepPulledWithin": "90m", "untaggedAfter": "90m"}
+POLICY = Policy(push_lease=HOUR, undelete_window=timedelta(0), upload_ttl=2 * HOUR)
 
 
 def say(*words: str) -> None:
@@ -42,6 +45,9 @@ async def work(core: Core, clock: Clock, first: int) -> None:
         await stream(core, bytes(number))
         await push_image(core, f"image {number}", f"v{number}", layers=[b"base", bytes(number)])
         say("pushed", str(number))
+        await push_image(core, f"other {number}", f"old{number}")
+        await push_image(core, f"untagged {number}")
+        core.pulls.note(REPO, Digest.of(b"not here"))
         status = await core.uploads.start(REPO, None)
         ref = UploadRef(repo=REPO, principal=None, id=status.id)
         await core.uploads.append(ref, chunk(b"never finished"))
@@ -62,8 +68,8 @@ async def main(data: Path, step: str, count: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     clock = Clock()
-    policy = Policy(push_lease=HOUR, undelete_window=timedelta(0), upload_ttl=2 * HOUR)
-    world = World(data, clock=clock, policy=policy, failpoint=failpoint)
+    world = World(data, clock=clock, policy=POLICY, failpoint=failpoint)
+    set_rules(world, RULE)
     async with world.open() as core:
         await work(core, clock, 0)
     say("ended")

@@ -81,6 +81,7 @@ def test_sizes_are_written_for_people(count: int, text: str) -> None:
     assert usage.human(count) == text
 
 
+WOULD = "2 manifests and 3 blobs, 1.0 KiB, by retention 5 tags and 1 untagged manifests, in 1.2 s"
 DELETED = "2 manifests and 3 blobs, 2.0 KiB, in 1.2 s"
 
 
@@ -110,6 +111,10 @@ def _run(**fields: Any) -> dict[str, Any]:
         (
             _run(dryRun=True),
             "Succeeded: would delete 2 manifests and 3 blobs, 1.0 KiB, in 1.2 s",
+        ),
+        (
+            _run(dryRun=True, tagsDeleted=5, untaggedDeleted=1),
+            f"Succeeded: would delete {WOULD}",
         ),
         (
             _run(state="Failed", message="disk"),

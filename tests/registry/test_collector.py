@@ -365,6 +365,7 @@ async def test_a_run_ends_with_its_server_and_is_marked_failed(world: World) -> 
         assert ended is not None
         assert ended.state is RunState.FAILED
         assert "server was stopped" in ended.message
+        world.clock.forward(HOUR)
         await collect(core)
     assert world.files() == []
 

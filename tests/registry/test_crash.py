@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,9 +16,9 @@ import core_crash_child
 from cais_registry.model.digest import Digest
 from cais_registry.model.errors import ManifestUnknown
 from cais_registry.model.names import Tag
-from cais_registry.model.policy import Policy
 from cais_registry.services.core import Core
 from core_support import HOUR, REPO, World, collect, count, image, push_image
+from retention_support import set_rules, tags
 
 CHILD = Path(core_crash_child.__file__)
 STEPS = [
@@ -40,6 +39,12 @@ STEPS = [
     ("R1", 5),
     ("R2", 2),
     ("R2", 5),
+    ("K1", 1),
+    ("K1", 3),
+    ("K2", 1),
+    ("K2", 3),
+    ("P1", 2),
+    ("P1", 5),
 ]
 
 
@@ -86,18 +91,26 @@ async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path, step: str, 
     said = killed(tmp_path / "data", step, times)
     pushed = {int(words[1]) for words in said if words[0] == "pushed"}
     deleting = {int(words[1]) for words in said if words[0] == "deleting"}
-    world = World(tmp_path / "data", policy=Policy(push_lease=HOUR, undelete_window=timedelta(0)))
+    world = World(tmp_path / "data", policy=core_crash_child.POLICY)
+    set_rules(world, core_crash_child.RULE)
     world.clock.forward(HOUR * 100)
     async with world.open() as core:
         for number in pushed - deleting:
             assert await pulls(core, number), f"image {number} is lost"
+        before = await tags(core)
         await collect(core)
+        assert await tags(core) == before  # whatever was pulled may have been counted and lost
         for number in pushed - deleting:
             assert await pulls(core, number), f"image {number} is lost after a collection"
+        world.clock.forward(HOUR * 2)
+        await collect(core)
+        assert await count(core, "tag WHERE name LIKE 'old%'") == 0
+        assert {f"v{number}" for number in pushed - deleting} <= await tags(core)
         await push_image(core, "after", "after")
         for tag in (await core.tags.list(REPO, limit=100)).items:
             await core.manifests.delete(REPO, Tag(tag))
         world.clock.forward(HOUR * 100)
+        await collect(core)
         await collect(core)
         manifests = await count(core, "manifest")
         blobs = await count(core, "blob")

@@ -151,6 +151,7 @@ class Files:
             quota=new.quota,
             read_only=new.read_only,
             immutable_tags=new.immutable_tags,
+            retention=new.retention,
         )
         self.loaded = replace(self.loaded, settings=live)
         if new.fixed() != first.fixed():

@@ -17,6 +17,7 @@ from cais_registry.app import logs, objects
 from cais_registry.app.files import Files, Loaded
 from cais_registry.app.lines import Lines
 from cais_registry.app.listening import stop_accepting
+from cais_registry.config.retention import Retention
 from cais_registry.http import accesslog, audit
 from cais_registry.http.application import Application
 from cais_registry.http.audit import AuditLog
@@ -164,10 +165,15 @@ class Worker:
     def _loaded(self) -> LoadedFiles:
         """What this process serves: a new certificate comes with a new process."""
         files = {**self._files.loaded.hashes, **self._certificate}
-        return LoadedFiles(files=files, error=self._files.error)
+        return LoadedFiles(
+            files=files,
+            error=self._files.error,
+            retention_problems=self._files.loaded.settings.retention.problems,
+        )
 
     async def _watch(self) -> None:
         error = self._files.error
+        _warn(self._files.loaded.settings.retention)
         while True:
             await asyncio.sleep(POLL_SECONDS)
             before = self._files.loaded
@@ -178,6 +184,8 @@ class Worker:
                 self._gate.permissions = permissions(self._files.loaded)
                 self._policy = policy(self._files.loaded)
                 _logger.info("configuration, users or rules were loaded anew")
+            if now.settings.retention != before.settings.retention:
+                _warn(now.settings.retention)
             if self._files.error != error:
                 error = self._files.error
                 _logger.warning("a changed file is not taken: %s", error or "solved")
@@ -201,7 +209,13 @@ def policy(loaded: Loaded) -> Policy:
         ),
         read_only=settings.read_only,
         quota=settings.quota,
+        retention=settings.retention,
     )
+
+
+def _warn(retention: Retention) -> None:
+    for problem in retention.problems:
+        _logger.warning("a rule of retention is not taken: %s", problem)
 
 
 def _start(work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:

@@ -39,6 +39,9 @@ Configuration file (YAML or JSON; every part may be left out):
     - {users: [alice], repositories: ["**"], actions: [pull, push, delete, admin]}
     - {users: ["*"], repositories: ["apps/**"], actions: [pull]}
   garbageCollection: {pushLease: 24h, undeleteWindow: 24h}      read anew when it changes
+  retention:                                          read anew; the first rule that matches counts
+  - {repositories: ["apps/**"], keepTags: ["v*"], keepLast: 20, keepNewerThan: 720h,
+     keepPulledWithin: 720h, untaggedAfter: 168h, dryRun: false}
   log: {format: auto}                                 auto, json or text
   limits: {manifestBytes: 4194304, manifestReferences: 10000, tagsPerPush: 100,
            sparseManifests: false}
@@ -48,6 +51,9 @@ _GC = """\
 Tell a running server to collect garbage. Pushes and pulls go on meanwhile.
 
   cais-registry gc --server http://127.0.0.1:5000 --wait
+  cais-registry gc --server http://127.0.0.1:5000 --dry-run      what retention would delete and why
+
+With -o json each thing that would go is one line of JSON; the last line is the run.
 """
 
 _FSCK = """\
@@ -139,7 +145,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(_add(commands, "serve", "serve a registry", _SERVE))
     gc = _add(commands, "gc", "tell a running server to collect garbage", _GC)
     _add_client(gc)
-    gc.add_argument("--dry-run", action="store_true", help="count only, change nothing")
+    gc.add_argument(
+        "--dry-run", action="store_true", help="list what would go and why, change nothing"
+    )
     gc.add_argument("--wait", action="store_true", help="show progress, return when it has ended")
     gc.add_argument("--report-file", metavar="F", help="write the run as one line of JSON there")
     _add_client(_add(commands, "usage", "show what a running server holds", "Show what is stored."))

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import msgspec
 
@@ -171,6 +171,7 @@ class Document(_Strict, frozen=True):
     """The whole file; every block may be left out.
 
     `quota` is in bytes of blobs and manifests; left out, there is none.
+    `retention` is read later, rule by rule: one that cannot be read keeps everything.
     """
 
     data: str | None = None
@@ -183,6 +184,7 @@ class Document(_Strict, frozen=True):
     quota: int | None = None
     read_only: bool = False
     immutable_tags: tuple[TagRule, ...] = ()
+    retention: Any = None
     log: Log = Log()
     storage: Storage | None = None
     limits: LimitValues = LimitValues()

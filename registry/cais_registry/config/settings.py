@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
 from cais_registry.config import document, durations, globs
+from cais_registry.config import retention as retention_rules
 from cais_registry.config.errors import ConfigError
+from cais_registry.config.retention import Retention
 
 EVERYTHING: Final = document.Access(
     rules=(
@@ -58,6 +60,7 @@ class Settings:
         immutable_tags: Tags that, once there, stay as they are.
         limits: What is taken from clients.
         storage: The object store for blobs; None for files in `data`.
+        retention: What is deleted by itself; nothing without rules.
         idle: A connection without a whole request for so long is closed.
         drain: Running requests have so long when the server is told to stop.
     """
@@ -79,6 +82,7 @@ class Settings:
     idle: timedelta
     drain: timedelta
     storage: document.Storage | None = None
+    retention: Retention = field(default_factory=Retention)
 
     def fixed(self) -> tuple[object, ...]:
         """The part that a running server cannot change."""
@@ -133,6 +137,7 @@ def resolve(
         storage=doc.storage,
         idle=_timeout("timeouts.idle", doc.timeouts.idle),
         drain=_timeout("timeouts.drain", doc.timeouts.drain),
+        retention=retention_rules.parse(doc.retention),
     )
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from cais_registry.http import deleted
+from cais_registry.http import deleted, reports
 from cais_registry.http.acts import Act
-from cais_registry.http.deps import Deps
+from cais_registry.http.deps import Deps, LoadedFiles
 from cais_registry.http.errors import MethodNotAllowed, NoSuchPage
 from cais_registry.http.json_body import read_json
 from cais_registry.http.requests import Request
@@ -41,8 +41,10 @@ async def handle(deps: Deps, request: Request, path: AdminPath) -> Response:  # 
             return to_json(describe_check(deps.core.checker.last))
         case AdminPath("gc", None):
             return to_json(await _runs(deps))
-        case AdminPath("gc", str(run_id)):
+        case AdminPath("gc", str(run_id), None):
             return await _run(deps, run_id)
+        case AdminPath("gc", str(run_id)):
+            return await reports.show(deps, request, run_id)
         case AdminPath("usage"):
             return await _usage(deps)
         case AdminPath("deleted"):
@@ -50,8 +52,16 @@ async def handle(deps: Deps, request: Request, path: AdminPath) -> Response:  # 
         case AdminPath("undelete"):
             raise MethodNotAllowed(request.method, ("POST",))
         case _:
-            loaded = deps.loaded()
-            return to_json({"files": dict(loaded.files), "error": loaded.error})
+            return to_json(_config(deps.loaded()))
+
+
+def _config(loaded: LoadedFiles) -> dict[str, Any]:
+    problems = list(loaded.retention_problems)
+    return {
+        "files": dict(loaded.files),
+        "error": loaded.error,
+        "retention": {"problems": problems},
+    }
 
 
 async def _post(deps: Deps, request: Request, path: AdminPath) -> Response:
@@ -82,6 +92,8 @@ def describe(run: Run | None) -> dict[str, Any] | None:
         "bytesReclaimed": run.bytes_reclaimed,
         "bytesReclaimable": run.bytes_reclaimable,
         "uploadsExpired": run.uploads_expired,
+        "tagsDeleted": run.tags_deleted,
+        "untaggedDeleted": run.untagged_deleted,
         "message": run.message,
     }
 

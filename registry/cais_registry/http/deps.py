@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cais_registry.http.audit import AuditLog
@@ -18,10 +18,12 @@ class LoadedFiles:
     Attributes:
         files: SHA-256 of the loaded content by path as configured.
         error: Why the newest content was not taken, None when it was.
+        retention_problems: Rules of retention that cannot be read; they keep everything.
     """
 
     files: Mapping[str, str]
     error: str | None
+    retention_problems: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

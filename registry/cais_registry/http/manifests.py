@@ -40,6 +40,7 @@ async def _get(deps: Deps, request: Request, caller: Caller, path: ManifestPath)
         stored = await manifests.get(path.repo, path.reference, promise=promise)
         kind, digest, content = stored.media_type, stored.digest, stored.content
         size = len(content)
+    deps.core.pulls.note(path.repo, digest)
     headers = _headers(kind, digest, is_fixed=isinstance(path.reference, Digest))
     if ranges.is_unchanged(request.headers, f'"{digest}"'):
         return Response(status=304, headers=headers)

@@ -86,10 +86,11 @@ class ReferrersPath:
 
 @dataclass(frozen=True, slots=True)
 class AdminPath:
-    """`/cais/v1/<noun>[/<id>]`."""
+    """`/cais/v1/<noun>[/<id>[/<part>]]`."""
 
     noun: str
     item: str | None = None
+    part: str | None = None
 
 
 Path: TypeAlias = (
@@ -194,7 +195,16 @@ _ADMIN: Final = ("gc", "fsck", "usage", "config", "deleted", "undelete")
 
 
 def _admin(rest: str) -> AdminPath:
-    noun, slash, item = rest.partition("/")
-    if noun not in _ADMIN or (slash and (noun != "gc" or not item)):
-        raise NoSuchPage(f"there is nothing here; /cais/v1/ has gc/<id> and {', '.join(_ADMIN)}")
-    return AdminPath(noun, item or None)
+    noun, *more = rest.split("/")
+    match noun, more:
+        case str(), [] if noun in _ADMIN:
+            return AdminPath(noun)
+        case "gc", [str(run_id)] if run_id:
+            return AdminPath(noun, run_id)
+        case "gc", [str(run_id), "report"] if run_id:
+            return AdminPath(noun, run_id, "report")
+        case _:
+            raise NoSuchPage(
+                "there is nothing here; /cais/v1/ has gc/<id>, gc/<id>/report and "
+                f"{', '.join(_ADMIN)}"
+            )

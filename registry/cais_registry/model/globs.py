@@ -31,13 +31,16 @@ def matches_path(glob: Sequence[str], segments: Sequence[str]) -> bool:
 
 def matches_text(glob: str, text: str) -> bool:
     """Tell whether a pattern covers a whole text, a tag say; `*` stands for any characters."""
-    if "*" not in glob:
+    first, *more = glob.split("*")
+    if not more:
         return glob == text
-    reached = [True] + [False] * len(text)
-    for symbol in glob:
-        if symbol == "*":
-            first = reached.index(True) if True in reached else len(reached)
-            reached = [i >= first for i in range(len(reached))]
-        else:
-            reached = [False] + [reached[i] and symbol == letter for i, letter in enumerate(text)]
-    return reached[-1]
+    *between, last = more
+    position, end = len(first), len(text) - len(last)
+    if position > end or not text.startswith(first) or not text.endswith(last):
+        return False
+    for part in between:  # the earliest place leaves the most room for the next part
+        found = text.find(part, position, end)
+        if found < 0:
+            return False
+        position = found + len(part)
+    return True

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
+from cais_registry.config.retention import Retention
 from cais_registry.model.errors import ReadOnly
 from cais_registry.model.globs import matches_repo, matches_text
 from cais_registry.model.names import RepoName
@@ -46,6 +47,7 @@ class Policy:
         immutable_tags: Tags that, once there, are neither moved nor deleted, by whomever.
         read_only: Nothing that clients see may change.
         quota: Most bytes that may be stored (`stores.usage_rows`); None for no limit.
+        retention: What is deleted by itself.
     """
 
     push_lease: timedelta = timedelta(hours=24)
@@ -54,6 +56,7 @@ class Policy:
     immutable_tags: tuple[TagRule, ...] = ()
     read_only: bool = False
     quota: int | None = None
+    retention: Retention = field(default_factory=Retention)
 
     def immutable_by(self, repo: RepoName, tag: str) -> TagRule | None:
         """The first rule that makes a tag immutable, None if none does."""

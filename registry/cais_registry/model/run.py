@@ -30,6 +30,8 @@ class Run:
         bytes_reclaimed: Bytes given back to the disk.
         bytes_reclaimable: Bytes that later runs can give back (deleted, but inside a window).
         uploads_expired: Uploads dropped because nobody went on with them.
+        tags_deleted: Tags that no rule of retention kept.
+        untagged_deleted: Manifests that were without a tag for longer than a rule allows.
         message: What went wrong, or a sentence about what was done.
     """
 
@@ -44,4 +46,6 @@ class Run:
     bytes_reclaimed: int = 0
     bytes_reclaimable: int = 0
     uploads_expired: int = 0
+    tags_deleted: int = 0
+    untagged_deleted: int = 0
     message: str = ""

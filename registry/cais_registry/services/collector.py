@@ -19,11 +19,13 @@ from cais_registry.model.policy import Policy
 from cais_registry.model.run import Run, RunState
 from cais_registry.services.failpoints import Failpoint, no_failpoint
 from cais_registry.services.reaper import Reaper
+from cais_registry.services.retention import Keeper, RulesChanged
 from cais_registry.services.usage import reclaimable
 from cais_registry.stores.connection import Connection
 from cais_registry.stores.database import Database
 from cais_registry.stores.gc_queue import Kind, Times
 from cais_registry.stores.gc_review import Counts, rehearse, review_batch
+from cais_registry.stores.report_rows import ReportLine, report_after
 from cais_registry.stores.run_rows import fail_interrupted, find_run, last_run, running, save_run
 from cais_registry.stores.tag_rows import forget_deleted_tags
 from cais_registry.stores.tombstone_rows import waiting_bytes
@@ -40,16 +42,19 @@ class GarbageCollector:
     The file `gc.lock` says that a run goes, in whichever process; it ends with that process.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a run
         self,
         database: Database,
         reaper: Reaper,
+        keeper: Keeper,
+        *,
         lock: Path,
         policy: Callable[[], Policy],
         failpoint: Failpoint = no_failpoint,
     ) -> None:
         self._database = database
         self._reaper = reaper
+        self._keeper = keeper
         self._lock = lock
         self._policy = policy
         self._failpoint = failpoint
@@ -60,7 +65,7 @@ class GarbageCollector:
         """Begin a run and return at once; a run that is going is returned instead.
 
         Args:
-            dry_run: Count what would be done and change nothing.
+            dry_run: Report what would be done and change nothing.
         """
         while (going := await self.current()) is None:
             descriptor = self._try_lock()
@@ -140,6 +145,11 @@ class GarbageCollector:
             return replace(found, state=RunState.FAILED, message=_STOPPED)
         return found
 
+    async def report(self, run_id: str, *, after: int, limit: int) -> list[ReportLine]:
+        """What retention took in a run, or would take: a page of lines, those after a place."""
+        page = partial(report_after, run_id=run_id, last=after, limit=limit)
+        return await self._database.read(page)
+
     def _since(self, run: Run) -> float:
         return max(0.0, self._database.now() / 1e6 - run.started_at.timestamp())
 
@@ -199,6 +209,8 @@ class GarbageCollector:
         times = Times.of(self._database.now(), self._policy())
         uploads, size = await self._reaper.expire_uploads(times.now)
         self._run = replace(self._known(), uploads_expired=uploads, bytes_reclaimed=size)
+        await self._retain(times)
+        times = Times.of(self._database.now(), self._policy())  # what went just now may go on
         for kind in (Kind.MANIFEST, Kind.MEMBER, Kind.BYTES):
             await self._review(kind, times)
         size, failed = await self._reaper.reap()
@@ -208,6 +220,17 @@ class GarbageCollector:
         self._run = replace(self._known(), bytes_reclaimable=waiting)
         if failed:
             raise OSError(f"{failed} files could not be deleted; the next run tries again")
+
+    async def _retain(self, times: Times) -> None:
+        """What no rule of retention keeps goes first: a run without it is a run all the same."""
+        run = self._known()
+        try:
+            async for task in self._keeper.run(run.id, times, dry_run=run.dry_run):
+                self._run = replace(run, tags_deleted=task.tags, untagged_deleted=task.untagged)
+        except RulesChanged:
+            _LOG.info("the rules of retention have changed: the next run goes on with the new ones")
+        except StorageFull as error:
+            _LOG.warning("retention has to wait for the next run: %s", error)
 
     async def _review(self, kind: Kind, times: Times) -> None:
         while True:
@@ -229,9 +252,13 @@ class GarbageCollector:
         """Count what a run would do."""
         times = Times.of(self._database.now(), self._policy())
         uploads, size = await self._reaper.count_expired(times.now)
-        counts = await self._database.read_slowly(partial(rehearse, times=times))
+        await self._retain(times)
+        run_id = self._known().id
+        counts = await self._database.read_slowly(partial(rehearse, times=times, run_id=run_id))
         buried = await self._database.read(waiting_bytes)
-        waiting = await self._database.read_slowly(partial(reclaimable, policy=times.policy))
+        waiting = await self._database.read_slowly(
+            partial(reclaimable, policy=times.policy, run_id=run_id)
+        )
         self._run = replace(self._known(), uploads_expired=uploads, bytes_reclaimable=waiting)
         self._add(replace(counts, bytes=counts.bytes + buried + size))
 
@@ -250,7 +277,16 @@ def _summary(run: Run) -> str:
     gives = "would give back" if run.dry_run else "gave back"
     return (
         f"{verb} {run.manifests_deleted} manifests and {run.blobs_deleted} blobs, "
-        f"{gives} {run.bytes_reclaimed} bytes"
+        f"{gives} {run.bytes_reclaimed} bytes{_retained(run)}"
+    )
+
+
+def _retained(run: Run) -> str:
+    if not run.tags_deleted and not run.untagged_deleted:
+        return ""
+    verb = "would take" if run.dry_run else "took"
+    return (
+        f"; retention {verb} {run.tags_deleted} tags and {run.untagged_deleted} untagged manifests"
     )
 
 

@@ -26,7 +26,9 @@ from cais_registry.services.listings import Catalog, Referrers, Tags
 from cais_registry.services.manifests import Manifests
 from cais_registry.services.mirror import Mirror
 from cais_registry.services.pressure import Pressure
+from cais_registry.services.pulls import Pulls
 from cais_registry.services.reaper import Reaper
+from cais_registry.services.retention import Keeper
 from cais_registry.services.undelete import Undelete
 from cais_registry.services.uploads import Uploads
 from cais_registry.services.usage import Usage
@@ -61,6 +63,7 @@ class Core:
     pressure: Pressure
     housekeeping: Housekeeping
     policy: Callable[[], Policy]
+    pulls: Pulls
 
     database: Database
     pool: ThreadPoolExecutor
@@ -90,6 +93,8 @@ class Core:
         """Stop background work and close the database; a run that goes is marked Failed."""
         await self.checker.stop()
         await self.collector.stop()
+        with suppress(Exception):  # what is lost so counts as pulled when it is noticed
+            await self.pulls.close()
         with suppress(Exception):  # noted again when the folder is opened next time
             await self.mirror.note()
         self.pool.shutdown()
@@ -132,6 +137,8 @@ async def open_core(  # noqa: PLR0913 - everything that a test turns
     mirror = Mirror(database, blobs)
     usage = Usage(database, blobs, policy)
     changes = Changes(database, policy, usage.reclaimable)
+    pulls = Pulls(database, policy, failpoint)
+    await pulls.begin()
     return Core(
         blobs=Blobs(database, changes, blobs),
         uploads=Uploads(database, changes, blobs, failpoint),
@@ -140,14 +147,26 @@ async def open_core(  # noqa: PLR0913 - everything that a test turns
         catalog=Catalog(database),
         referrers=Referrers(database),
         usage=usage,
-        collector=GarbageCollector(database, reaper, data / GC_LOCK, policy, failpoint),
+        collector=GarbageCollector(
+            database,
+            reaper,
+            Keeper(database, pulls, policy, failpoint),
+            lock=data / GC_LOCK,
+            policy=policy,
+            failpoint=failpoint,
+        ),
         checker=Checker(database, data, mirror, reaper),
         undelete=Undelete(database, changes, limits or Limits()),
         pressure=Pressure(database, blobs, reaper, policy),
         housekeeping=Housekeeping(
-            database, reaper, mirror, Snapshots(data / DATABASE) if database_url is None else None
+            database,
+            reaper,
+            mirror,
+            pulls,
+            Snapshots(data / DATABASE) if database_url is None else None,
         ),
         policy=policy,
+        pulls=pulls,
         database=database,
         pool=pool,
         mirror=mirror,

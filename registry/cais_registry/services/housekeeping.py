@@ -3,8 +3,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 
+from cais_registry.model.errors import StorageFull
 from cais_registry.services.mirror import Mirror
+from cais_registry.services.pulls import Pulls
 from cais_registry.services.reaper import Reaper
 from cais_registry.stores.database import Database
 from cais_registry.stores.snapshots import Snapshots
@@ -13,10 +16,15 @@ _LOG = logging.getLogger(__name__)
 
 
 class Housekeeping:
-    """What the server does by itself: drop expired uploads, copy manifests and the database."""
+    """What the server does by itself: expired uploads, copies of manifests and database, pulls."""
 
     def __init__(
-        self, database: Database, reaper: Reaper, mirror: Mirror, snapshots: Snapshots | None
+        self,
+        database: Database,
+        reaper: Reaper,
+        mirror: Mirror,
+        pulls: Pulls,
+        snapshots: Snapshots | None,
     ) -> None:
         """Prepare.
 
@@ -24,18 +32,22 @@ class Housekeeping:
             database: The rows.
             reaper: Drops what expired.
             mirror: Writes copies of manifests.
+            pulls: Counts pulls.
             snapshots: Copies the database; None where that is somebody else's business.
         """
         self._database = database
         self._snapshots = snapshots
         self._reaper = reaper
         self._mirror = mirror
+        self._pulls = pulls
 
     async def tick(self) -> None:
         """Do what is due now; cheap when nothing is."""
         await self._reaper.expire_uploads(self._database.now())
         while await self._mirror.catch_up():
             pass
+        with suppress(StorageFull):  # they are remembered until there is room
+            await self._pulls.tick()
         if self._snapshots is not None:
             await self._snapshot(self._snapshots)
 

@@ -45,9 +45,16 @@ class UsageReport:
     quota: int | None = None
 
 
-def reclaimable(connection: Connection, policy: Policy) -> int:
-    """Bytes that can be given back as things stand, once all leases and windows have passed."""
-    return rehearse(connection, Times.end(policy)).bytes + waiting_bytes(connection)
+def reclaimable(connection: Connection, policy: Policy, *, run_id: str | None = None) -> int:
+    """Bytes that can be given back as things stand, once all leases and windows have passed.
+
+    Args:
+        connection: A snapshot.
+        policy: What counts now.
+        run_id: A dry run: as things would stand after a run like it.
+    """
+    found = rehearse(connection, Times.end(policy), run_id=run_id)
+    return found.bytes + waiting_bytes(connection)
 
 
 class Usage:

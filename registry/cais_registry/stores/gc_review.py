@@ -9,13 +9,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import islice
+from typing import Final
 
+from cais_registry.model.names import RepoName
+from cais_registry.model.retention import Kind as Reported
 from cais_registry.stores.connection import Connection
 from cais_registry.stores.gc_purge import consequences, purge
 from cais_registry.stores.gc_queue import Entry, Kind, Times, due_entries, enqueue, remove
 from cais_registry.stores.gc_verdict import Gone, decide
+from cais_registry.stores.repo_rows import find_repo
+from cais_registry.stores.report_rows import ReportLine, report_after
 
-_NOTHING = Gone()
+MOST_EXPECTED: Final = 100_000
+"""Deletions by retention whose bytes a dry run counts; it keeps them in memory."""
+
+_NOTHING: Final = Gone()
 
 
 @dataclass(slots=True)
@@ -71,6 +79,19 @@ class _Rehearsal:
         self._gone = Gone()
         self._waiting: dict[Kind, list[Entry]] = {kind: [] for kind in Kind}
 
+    def expect(self, line: ReportLine) -> None:
+        """Regard something as deleted that retention would delete."""
+        repo_id = find_repo(self._connection, RepoName(line.repository))
+        if repo_id is None:
+            return
+        if line.kind is Reported.TAG:
+            self._gone.tags.add((repo_id, line.reference))
+            self._gone.released.add((repo_id, line.digest))
+        else:
+            self._gone.deleted.add((repo_id, line.digest))
+        entry = Entry(kind=Kind.MANIFEST, repo_id=repo_id, digest=line.digest, explicit=True)
+        self._waiting[Kind.MANIFEST].append(entry)
+
     def run(self, kind: Kind) -> None:
         for entry in due_entries(self._connection, kind, self._times):
             self._look(entry)
@@ -91,14 +112,20 @@ class _Rehearsal:
         self.counts.add(entry.kind, verdict.size)
 
 
-def rehearse(connection: Connection, times: Times) -> Counts:
+def rehearse(connection: Connection, times: Times, *, run_id: str | None = None) -> Counts:
     """Count what reviews would find to be garbage, and change nothing.
 
     Args:
         connection: A snapshot.
         times: The moment; `Times.end` counts what can ever be reclaimed as things stand.
+        run_id: A dry run, whose report says what retention would delete: that counts as deleted
+            when there is no window to wait for, up to `MOST_EXPECTED` lines.
     """
     rehearsal = _Rehearsal(connection, times)
+    if run_id is not None and times.window == 0:
+        for line in report_after(connection, run_id, 0, MOST_EXPECTED):
+            if not line.dry_run:
+                rehearsal.expect(line)
     for kind in (Kind.MANIFEST, Kind.MEMBER, Kind.BYTES):
         rehearsal.run(kind)
     return rehearsal.counts

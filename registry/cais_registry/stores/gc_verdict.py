@@ -16,12 +16,15 @@ class Gone:
     Attributes:
         rows: Manifests, memberships and blobs.
         tags: Tags, by repository and name.
-        released: Manifests that lost a tag because what it was attached to is gone.
+        released: Manifests that lost a tag because what it was attached to is gone, or because no
+            rule of retention keeps it.
+        deleted: Manifests that no rule of retention keeps.
     """
 
     rows: set[tuple[Kind, int, str]] = field(default_factory=set)
     tags: set[tuple[int, str]] = field(default_factory=set)
     released: set[tuple[int, str]] = field(default_factory=set)
+    deleted: set[tuple[int, str]] = field(default_factory=set)
 
     def has(self, kind: Kind, repo_id: int, digest: str) -> bool:
         """Whether something is gone."""
@@ -102,8 +105,9 @@ def _decide_manifest(connection: Connection, entry: Entry, times: Times, gone: G
     )
     if row is None:
         return KEEP
-    if row["deleted_at"] is not None:
-        return _window(entry, times, row["deleted_at"], row["size"])
+    deleted = 0 if (entry.repo_id, entry.digest) in gone.deleted else row["deleted_at"]
+    if deleted is not None:
+        return _window(entry, times, deleted, row["size"])
     held = (
         _has_tag(connection, entry, gone)
         or _has_parent(connection, entry, gone)

@@ -145,14 +145,14 @@ def _upsert(connection: Connection, repo_id: int, new: NewManifest) -> str | Non
     """
     rows = connection.execute(
         "INSERT INTO manifest (repo_id, digest, media_type, artifact_type, subject_digest,"
-        " annotations, size, storage_key, created_at, touched_at, content)"
-        " VALUES (:repo, :digest, :media_type, :artifact_type, :subject,"
-        " :annotations, :size, :key, :now, :now, :content)"
-        " ON CONFLICT (repo_id, digest) DO UPDATE SET"
-        " touched_at = CASE WHEN manifest.bound_at >= :now THEN manifest.bound_at + 1"
-        " ELSE :now END,"
+        " annotations, size, storage_key, created_at, touched_at, content) VALUES (:repo, :digest,"
+        " :media_type, :artifact_type, :subject, :annotations, :size, :key, :now, :now, :content)"
+        " ON CONFLICT (repo_id, digest) DO UPDATE SET touched_at ="
+        " CASE WHEN manifest.bound_at >= :now THEN manifest.bound_at + 1 ELSE :now END,"
         " mirrored_at = CASE WHEN manifest.deleted_at IS NULL AND manifest.released_at IS NULL"
         " AND manifest.media_type = excluded.media_type THEN manifest.mirrored_at END,"
+        " untagged_at = CASE WHEN manifest.deleted_at IS NULL AND manifest.released_at IS NULL"
+        " THEN manifest.untagged_at ELSE :now END,"
         " media_type = excluded.media_type, deleted_at = NULL, released_at = NULL"
         " RETURNING storage_key, mirrored_at",
         {

@@ -12,7 +12,7 @@ from cais_registry.stores.connection import Connection, Row
 KEPT_RUNS: Final = 100
 _COLUMNS: Final = (
     "id, state, dry_run, started_at, finished_at, manifests_deleted, blobs_deleted,"
-    " bytes_reclaimed, bytes_reclaimable, uploads_expired, message"
+    " bytes_reclaimed, bytes_reclaimable, uploads_expired, tags_deleted, untagged_deleted, message"
 )
 
 
@@ -20,15 +20,17 @@ def save_run(connection: Connection, run: Run) -> None:
     """Write down how a run stands; the oldest runs are forgotten."""
     connection.execute(
         "INSERT INTO gc_run (id, state, dry_run, started_at, finished_at, manifests_deleted,"
-        " blobs_deleted, bytes_reclaimed, bytes_reclaimable, uploads_expired, message)"
+        " blobs_deleted, bytes_reclaimed, bytes_reclaimable, uploads_expired, tags_deleted,"
+        " untagged_deleted, message)"
         " VALUES (:id, :state, :dry_run, :started_at,"
         " :finished_at, :manifests_deleted, :blobs_deleted, :bytes_reclaimed,"
-        " :bytes_reclaimable, :uploads_expired, :message)"
+        " :bytes_reclaimable, :uploads_expired, :tags_deleted, :untagged_deleted, :message)"
         " ON CONFLICT (id) DO UPDATE SET state = excluded.state,"
         " finished_at = excluded.finished_at, manifests_deleted = excluded.manifests_deleted,"
         " blobs_deleted = excluded.blobs_deleted, bytes_reclaimed = excluded.bytes_reclaimed,"
         " bytes_reclaimable = excluded.bytes_reclaimable,"
-        " uploads_expired = excluded.uploads_expired, message = excluded.message",
+        " uploads_expired = excluded.uploads_expired, tags_deleted = excluded.tags_deleted,"
+        " untagged_deleted = excluded.untagged_deleted, message = excluded.message",
         {
             "id": run.id,
             "state": run.state.value,
@@ -40,6 +42,8 @@ def save_run(connection: Connection, run: Run) -> None:
             "bytes_reclaimed": run.bytes_reclaimed,
             "bytes_reclaimable": run.bytes_reclaimable,
             "uploads_expired": run.uploads_expired,
+            "tags_deleted": run.tags_deleted,
+            "untagged_deleted": run.untagged_deleted,
             "message": run.message,
         },
     )
@@ -97,6 +101,8 @@ def _run(row: Row) -> Run:
         bytes_reclaimed=row["bytes_reclaimed"],
         bytes_reclaimable=row["bytes_reclaimable"],
         uploads_expired=row["uploads_expired"],
+        tags_deleted=row["tags_deleted"],
+        untagged_deleted=row["untagged_deleted"],
         message=row["message"],
     )
 

@@ -47,8 +47,16 @@ def _untagged(connection: Connection, repo_id: int, digest: str) -> None:
     )
 
 
-def delete_tag(connection: Connection, repo_id: int, name: str) -> str | None:
+def delete_tag(
+    connection: Connection, repo_id: int, name: str, *, reason: str = "tag deleted"
+) -> str | None:
     """Delete a tag and nothing else; a manifest that loses its last tag so is released.
+
+    Args:
+        connection: The transaction.
+        repo_id: The repository.
+        name: The tag.
+        reason: What is remembered about it.
 
     Returns:
         Digest of the manifest that it pointed at, None if the repository does not have it.
@@ -60,7 +68,7 @@ def delete_tag(connection: Connection, repo_id: int, name: str) -> str | None:
     )
     if row is None:
         return None
-    _remember(connection, repo_id, row, "tag deleted")
+    _remember(connection, repo_id, row, reason)
     released_at, digest = connection.now, str(row["manifest_digest"])
     if release(connection, repo_id, digest, released_at):
         entry = Entry(

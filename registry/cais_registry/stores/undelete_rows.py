@@ -142,6 +142,7 @@ def _unmark(connection: Connection, repo_id: int, digest: str) -> bool:
     """The same as a push of it would do: the lease begins anew, the queue forgets it."""
     rows = connection.execute(
         "UPDATE manifest SET deleted_at = NULL, released_at = NULL, mirrored_at = NULL,"  # noqa: S608 - a constant
+        " untagged_at = :now,"
         f" touched_at = {AFTER_USE}"
         " WHERE repo_id = :repo AND digest = :digest AND deleted_at IS NOT NULL"
         " RETURNING 1 AS done",

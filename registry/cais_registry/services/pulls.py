@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from itertools import islice
+from typing import Final
+
+from cais_registry.model.digest import Digest
+from cais_registry.model.errors import StorageFull
+from cais_registry.model.names import RepoName
+from cais_registry.model.policy import Policy
+from cais_registry.services.failpoints import Failpoint, no_failpoint
+from cais_registry.stores.connection import Connection
+from cais_registry.stores.database import Database
+from cais_registry.stores.pull_rows import (
+    begin_counting,
+    bury_counters,
+    counters_silent_since,
+    end_counting,
+    forget_pulls,
+    is_counting,
+    write_pulls,
+)
+
+MOST: Final = 20_000
+"""Manifests whose pulls one process remembers until it writes them down."""
+
+HEARTBEAT: Final = 50_000_000
+"""Microseconds after which a process that counts says that it lives, pulls or not."""
+
+SILENCE: Final = 240_000_000
+"""Microseconds after which one that said nothing is dead, and what it had counted is lost."""
+
+_BATCH: Final = 200
+_PATIENCE_SECONDS: Final = 90.0
+_ASK_AGAIN_SECONDS: Final = 0.5
+
+
+class Pulls:
+    """Counts pulls of manifests for rules that keep what is pulled, without a write for each.
+
+    They are remembered here and written down once a minute, together. A process that dies with
+    some of them leaves its name behind: from then on everything counts as pulled at that moment,
+    so nothing goes because its pull was lost.
+
+    Attributes:
+        patience_seconds: How long `settle` waits for other processes.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        policy: Callable[[], Policy],
+        failpoint: Failpoint = no_failpoint,
+    ) -> None:
+        self._database = database
+        self._policy = policy
+        self._failpoint = failpoint
+        self.patience_seconds = _PATIENCE_SECONDS
+        self._name = secrets.token_hex(8)
+        self._counts = False
+        self._seen_at = 0
+        self._pulls: dict[tuple[str, str], int] = {}
+        self._is_whole = True
+
+    def note(self, repo: RepoName, digest: Digest) -> None:
+        """Remember that a manifest was read just now; costs next to nothing."""
+        if not self._counts:
+            return
+        key = (repo.value, str(digest))
+        if key in self._pulls or len(self._pulls) < MOST:
+            self._pulls[key] = self._database.now()
+        else:
+            self._is_whole = False
+
+    async def begin(self) -> None:
+        """Get ready before the first pull is served.
+
+        On a full disk nothing is counted yet; `tick` tries again.
+        """
+        with suppress(StorageFull):
+            await self._switch(is_start=True)
+
+    async def tick(self) -> None:
+        """Follow a change of the rules, and write down what was counted since the last time."""
+        await self._switch(is_start=False)
+        if not self._counts:
+            return
+        now = self._database.now()
+        if now - self._seen_at >= HEARTBEAT:
+            await self._write()
+            await self._bury()
+        await self.flush()
+
+    async def settle(self) -> bool:
+        """Wait until all processes have written down what they counted up to now.
+
+        Returns:
+            False if one of them was not heard of: it may know of pulls that nobody else does.
+        """
+        await self._write()
+        end = time.monotonic() + self.patience_seconds
+        silent = partial(counters_silent_since, counter=self._name, since=self._seen_at)
+        while await self._database.read(silent):
+            if time.monotonic() >= end:
+                return False
+            await asyncio.sleep(_ASK_AGAIN_SECONDS)
+            await self._bury()
+        return self._counts
+
+    async def _bury(self) -> None:
+        before = self._database.now() - SILENCE
+        await self._database.write(partial(bury_counters, counter=self._name, before=before))
+
+    async def _switch(self, *, is_start: bool) -> None:
+        wanted = self._policy().retention.counts_pulls
+        if wanted and not self._counts:
+            begin = partial(begin_counting, counter=self._name, is_start=is_start)
+            await self._database.write(begin)
+            self._seen_at, self._counts = self._database.now(), True
+        elif not wanted and (self._counts or await self._database.read(is_counting)):
+            self._counts = False
+            self._pulls.clear()
+            await self._database.write(self._stop)
+
+    def _stop(self, connection: Connection) -> None:
+        end_counting(connection, self._name)
+        forget_pulls(connection)
+
+    async def flush(self) -> None:
+        """Write down what was counted; what cannot be written is kept for the next time."""
+        while self._counts and (self._pulls or not self._is_whole):
+            await self._write()
+
+    async def _write(self) -> None:
+        if not self._counts:
+            return
+        batch = dict(islice(self._pulls.items(), _BATCH))
+        is_whole, self._is_whole = self._is_whole, True
+        self._failpoint("P1")
+        write = partial(write_pulls, counter=self._name, pulls=batch, is_whole=is_whole)
+        try:
+            await self._database.write(write)
+        except BaseException:
+            self._is_whole = is_whole and self._is_whole
+            raise
+        self._seen_at = self._database.now()
+        self._drop(batch)
+
+    def _drop(self, written: dict[tuple[str, str], int]) -> None:
+        for key, moment in written.items():
+            if self._pulls.get(key) == moment:
+                del self._pulls[key]
+
+    async def close(self) -> None:
+        """Write down the rest; after this nothing is counted any more."""
+        if self._counts:
+            await self.flush()
+            self._counts = False
+            await self._database.write(partial(end_counting, counter=self._name))
