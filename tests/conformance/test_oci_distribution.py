@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -79,25 +80,29 @@ def check(results: Results) -> None:
     assert results.total > 1000
 
 
-def test_every_test_passes_over_plain_http(suite: Path, tmp_path: Path) -> None:
-    with running(tmp_path, config=SPARSE) as server:
-        check(run(suite, server, tmp_path, OCI_TLS="disabled"))
+SETUPS = product(("http", "tls"), ("open", "login"), ("sqlite", "postgresql"))
 
 
-def test_every_test_passes_with_tls_and_login(suite: Path, tmp_path: Path) -> None:
-    cert, key = make_certificate(tmp_path)
-    (tmp_path / "users").write_text(htpasswd(tester="secret"))
-    flags = ("--tls-cert", cert, "--tls-key", key, "--htpasswd", tmp_path / "users")
-    with running(tmp_path, *flags, config=SPARSE) as server:
-        login = {"OCI_USERNAME": "tester", "OCI_PASSWORD": "secret"}
-        check(run(suite, server, tmp_path, OCI_TLS="enabled", SSL_CERT_FILE=str(cert), **login))
-
-
-def test_every_test_passes_on_postgresql(suite: Path, tmp_path: Path, dsn: str) -> None:
-    (tmp_path / "url").write_text(dsn)
-    config = SPARSE | {"database": {"urlFile": str(tmp_path / "url")}}
-    with running(tmp_path, config=config) as server:
-        check(run(suite, server, tmp_path, OCI_TLS="disabled"))
+@pytest.mark.parametrize("setup", [" ".join(setup) for setup in SETUPS])
+def test_every_test_passes(
+    suite: Path, tmp_path: Path, request: pytest.FixtureRequest, setup: str
+) -> None:
+    flags: list[str | Path] = []
+    variables = {"OCI_TLS": "disabled"}
+    config: dict[str, object] = dict(SPARSE)
+    if "tls" in setup:
+        cert, key = make_certificate(tmp_path)
+        flags += ["--tls-cert", cert, "--tls-key", key]
+        variables = {"OCI_TLS": "enabled", "SSL_CERT_FILE": str(cert)}
+    if "login" in setup:
+        (tmp_path / "users").write_text(htpasswd(tester="secret"))
+        flags += ["--htpasswd", tmp_path / "users"]
+        variables |= {"OCI_USERNAME": "tester", "OCI_PASSWORD": "secret"}
+    if "postgresql" in setup:
+        (tmp_path / "url").write_text(request.getfixturevalue("dsn"))
+        config["database"] = {"urlFile": str(tmp_path / "url")}
+    with running(tmp_path, *flags, config=config) as server:
+        check(run(suite, server, tmp_path, **variables))
 
 
 def test_every_test_passes_on_postgresql_and_an_object_store(
