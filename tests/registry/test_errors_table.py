@@ -56,7 +56,11 @@ def test_an_error_that_is_not_in_the_table_is_a_fault_of_ours() -> None:
     [
         (http_errors.RangeNotSatisfiable(7), ("Content-Range", "bytes */7")),
         (http_errors.MethodNotAllowed("PUT", ("GET", "HEAD")), ("Allow", "GET, HEAD")),
+        (errors.Unsupported("x"), ("Allow", "GET, HEAD")),
         (errors.TooManyRequests("x"), ("Retry-After", "1")),
+        (errors.Unavailable("x"), ("Retry-After", "5")),
+        (errors.StorageUnavailable("x"), ("Retry-After", "5")),
+        (http_errors.ShuttingDown("x"), ("Retry-After", "5")),
     ],
 )
 def test_headers_that_belong_to_an_error(

@@ -15,7 +15,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cais_registry.config.document import Access, Rule
-from cais_registry.model.digest import Digest
 from cais_registry.model.errors import NameUnknown
 from cais_registry.model.globs import matches_repo
 from cais_registry.model.names import RepoName
@@ -25,7 +24,7 @@ from cais_registry.services.listings import _page
 from cais_registry.services.scopes import Scope
 from cais_registry.stores.connection import Connection, Row
 from cais_registry.stores.repo_rows import ensure_repo
-from core_support import OTHER, REPO, World, descriptor, image, index, push_blob, push_image, put
+from core_support import OTHER, REPO, World, push_blob, push_image
 
 T = TypeVar("T")
 
@@ -196,64 +195,6 @@ async def test_names_that_have_to_be_asked_about_are_looked_at_in_batches(
         page = await core.catalog.list(limit=1, last=page.last, scope=scope_of("*/x"))
         assert (page.items, page.last) == (("r9/x",), None)
         assert counts == {"rows": 4502 + 501, "readings": 4}
-
-
-async def test_referrers_are_listed_with_what_they_say_of_themselves(world: World) -> None:
-    async with world.open() as core:
-        subject = await push_image(core, "one", "v1")
-        await push_blob(core, b"{}")
-        named = image(b"{}", subject=subject, artifactType="sig/x", annotations={"k": "v"})
-        plain = image(b"{}", b"{}", subject=subject)
-        listed = index(subject=descriptor(subject))
-        for content in (named, plain, listed):
-            await put(core, content)
-        page = await core.referrers.list(REPO, Digest.of(subject), limit=10)
-        assert [r.digest for r in page.items] == sorted(map(Digest.of, (named, plain, listed)))
-        by_digest = {r.digest: r for r in page.items}
-        assert by_digest[Digest.of(named)].artifact_type == "sig/x"
-        assert by_digest[Digest.of(named)].annotations == {"k": "v"}
-        assert by_digest[Digest.of(named)].size == len(named)
-        config_type = "application/vnd.oci.image.config.v1+json"
-        assert by_digest[Digest.of(plain)].artifact_type == config_type
-        assert by_digest[Digest.of(listed)].artifact_type is None
-        only = await core.referrers.list(REPO, Digest.of(subject), artifact_type="sig/x", limit=10)
-        assert [r.digest for r in only.items] == [Digest.of(named)]
-
-
-async def test_referrers_come_in_pages_and_deleted_ones_not_at_all(world: World) -> None:
-    async with world.open() as core:
-        await push_blob(core, b"{}")
-        contents = [image(b"{}", subject=b"later", n=i) for i in range(5)]
-        digests = sorted([await put(core, content) for content in contents])
-        await core.manifests.delete(REPO, digests.pop(2))
-        seen: list[Digest] = []
-        last: str | None = None
-        while True:
-            page = await core.referrers.list(REPO, Digest.of(b"later"), limit=3, last=last)
-            seen += [r.digest for r in page.items]
-            last = page.last
-            if last is None:
-                break
-        assert seen == digests
-
-
-async def test_unknown_subjects_and_repositories_have_no_referrers(world: World) -> None:
-    async with world.open() as core:
-        assert (await core.referrers.list(REPO, Digest.of(b"x"), limit=10)).items == ()
-        await push_image(core, "one")
-        assert (await core.referrers.list(REPO, Digest.of(b"x"), limit=10)).items == ()
-
-
-async def test_a_page_of_referrers_stays_readable_for_clients(world: World) -> None:
-    async with world.open() as core:
-        await push_blob(core, b"{}")
-        for number in range(3):
-            annotations = {"big": "x" * 1_500_000, "n": str(number)}
-            await put(core, image(b"{}", subject=b"later", annotations=annotations))
-        page = await core.referrers.list(REPO, Digest.of(b"later"), limit=10)
-        assert len(page.items) < 3
-        rest = await core.referrers.list(REPO, Digest.of(b"later"), limit=10, last=page.last)
-        assert len(page.items) + len(rest.items) == 3
 
 
 @given(st.lists(st.text(max_size=3), unique=True), st.integers(0, 5))

@@ -3,11 +3,15 @@ from __future__ import annotations
 
 import os
 import ssl
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from cais_registry.config.errors import ConfigError
 
 _PKCS8 = b"-----BEGIN PRIVATE KEY-----"
+_NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME, which the ssl module has no name for
+_MOST_FLIGHTS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +42,52 @@ def check(pair: Pair) -> None:
     finally:
         for fd in names:
             os.close(fd)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validity:
+    """From when to when a certificate is good, in seconds since 1970."""
+
+    begin: float
+    end: float
+
+
+def validity(pair: Pair) -> Validity | None:
+    """Tell how long the certificate is good; None if OpenSSL does not accept it for a server.
+
+    The `ssl` module describes only a certificate that a handshake has verified. So there is one,
+    in memory, whose client trusts this certificate and nothing else, at any time.
+    """
+    names = as_files(pair)
+    try:
+        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        server.load_cert_chain(*(path(fd) for fd in names))
+        client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        client.check_hostname = False
+        client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | _NO_CHECK_TIME
+        client.load_verify_locations(cadata=pair.certificate.decode("ascii", "ignore"))
+        found = _handshake(server, client)
+    except ssl.SSLError:
+        return None
+    finally:
+        for fd in names:
+            os.close(fd)
+    times = [ssl.cert_time_to_seconds(str(found[name])) for name in ("notBefore", "notAfter")]
+    return Validity(begin=times[0], end=times[1])
+
+
+def _handshake(server: ssl.SSLContext, client: ssl.SSLContext) -> Mapping[str, object]:
+    """What the client has seen of the server's certificate."""
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    asking = client.wrap_bio(back, there)
+    answering = server.wrap_bio(there, back, server_side=True)
+    for _ in range(_MOST_FLIGHTS):
+        for side in (asking, answering):
+            with suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+        with suppress(ValueError):  # not done yet
+            return asking.getpeercert() or {}
+    raise ssl.SSLError("the handshake has no end")
 
 
 def as_files(pair: Pair) -> tuple[int, int]:

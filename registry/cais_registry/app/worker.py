@@ -13,7 +13,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, Final
 
-from cais_registry.app import logs, objects
+from cais_registry.app import certificates, logs, notices, objects
 from cais_registry.app.files import Files, Loaded
 from cais_registry.app.lines import Lines
 from cais_registry.app.listening import stop_accepting
@@ -138,6 +138,7 @@ class Worker:
                 loaded=self._loaded,
                 manifest_bytes=limits.manifest_bytes,
                 tags_per_push=limits.tags_per_push,
+                notices=self._notices(core),
             )
         )
         self._door = Door(self._application)
@@ -150,6 +151,14 @@ class Worker:
     def _audit(self) -> AuditLog | None:
         log = self._files.loaded.settings.log
         return AuditLog(self._sink(audit.LOGGER), pulls=log.audit_pulls) if log.audit else None
+
+    def _notices(self, core: Core) -> notices.Notices:
+        pair = self._files.loaded.pair
+        return notices.Notices(
+            space=core.store.space,
+            validity=None if pair is None else certificates.validity(pair),
+            error=lambda: self._files.error,
+        )
 
     def _retire(self) -> None:
         """Another worker has taken over: answer who is here, and let nobody in any more."""

@@ -25,7 +25,7 @@ def write(request: Request, done: Done, *, user: str | None, sink: Sink) -> None
     """
     if done.kind == "probe" and done.status < _ERRORS:
         return
-    method, path = request.method[:20], request.path[:_MOST_TEXT]
+    method, path = request.method[:20], _shown(request.path)
     fields: dict[str, object] = {
         "method": method,
         "path": path,
@@ -34,12 +34,18 @@ def write(request: Request, done: Done, *, user: str | None, sink: Sink) -> None
         "received": done.received,
         "duration_ms": round(done.seconds * 1000, 1),
         "client": request.client,
-        "user_agent": request.headers.get("user-agent", "")[:_MOST_TEXT],
+        "user_agent": _shown(request.headers.get("user-agent", "")),
     }
     if request.query:
         namespace = request.parameter("ns")  # a mirror is told so for which registry it is asked
         if namespace is not None:
-            fields["ns"] = namespace[:_MOST_TEXT]
+            fields["ns"] = _shown(namespace)
     if user is not None:
         fields["user"] = user
     sink(f"{method} {path} {done.status}", fields)
+
+
+def _shown(text: str) -> str:
+    """A client's text, cut, without characters that steer terminals or end lines."""
+    cut = text[:_MOST_TEXT]
+    return cut if cut.isprintable() else ascii(cut)[1:-1]

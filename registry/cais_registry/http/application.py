@@ -17,6 +17,7 @@ from cais_registry.http import (
     probes,
     router,
     uploads,
+    warnings,
 )
 from cais_registry.http import requests as http_requests
 from cais_registry.http.audit import Asked
@@ -26,16 +27,10 @@ from cais_registry.http.gate import Caller, authorise, check_writable
 from cais_registry.http.patience import Patience
 from cais_registry.http.requests import MOST_PARAMETERS, Receive, Request, Scope, Send
 from cais_registry.http.responses import Response, to_json
-from cais_registry.http.sending import send_response
+from cais_registry.http.sending import common_headers, send_response
 from cais_registry.http.stats import Done
 from cais_registry.model.errors import RegistryError, Unauthorized
 
-# a manifest's media type is its pusher's choice: no browser may run what comes with it
-_COMMON: Final = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"content-security-policy", b"default-src 'none'; sandbox"),
-)
-_V2: Final = (*_COMMON, (b"docker-distribution-api-version", b"registry/2.0"))
 _CLOSE: Final = (b"connection", b"close")
 _KINDS: Final[dict[type[router.Path], str]] = {
     router.Probe: "probe",
@@ -78,7 +73,7 @@ class Application:
             status = response.status
             if self._deps.audit is not None:
                 self._deps.audit.write(request, asked, response)
-            common = _V2 if request.path.startswith("/v2") else _COMMON
+            common = common_headers(request.path)
             if await self._is_last(request):
                 common = (*common, _CLOSE)
             sent = await send_response(scope, receive, send, response, common)
@@ -112,7 +107,7 @@ class Application:
 
     async def _handle(self, request: Request, asked: Asked) -> Response:
         if request.query is None:
-            raise BadRequest(f"more than {MOST_PARAMETERS} query parameters")
+            raise BadRequest(f"at most {MOST_PARAMETERS} query parameters are taken")
         path = router.parse(request.method, request.path)
         asked.path = path
         if isinstance(path, router.Probe):
@@ -143,7 +138,7 @@ class Application:
             case router.AdminPath():
                 return await admin.handle(deps, request, path)
             case _:
-                return to_json({})
+                return to_json({}, headers=warnings.headers(deps.notices()))
 
     async def _is_last(self, request: Request) -> bool:
         """Whether the connection ends with this answer: also where a body was not read."""

@@ -24,10 +24,7 @@ async def handle(deps: Deps, request: Request, caller: Caller, path: BlobPath) -
     """Answer HEAD, GET and DELETE of a blob."""
     match request.method:
         case "HEAD":
-            promise = caller.may(Action.PUSH, path.repo)
-            info = await deps.core.blobs.stat(path.repo, path.digest, promise=promise)
-            headers = (*_headers(path.digest), ("Content-Length", str(info.size)))
-            return Response(headers=headers, adds_length=False)
+            return await _head(deps, request, caller, path)
         case "GET":
             return await _get(deps, request, path)
         case _:
@@ -36,26 +33,34 @@ async def handle(deps: Deps, request: Request, caller: Caller, path: BlobPath) -
             return Response(status=202, acts=(done,))
 
 
+async def _head(deps: Deps, request: Request, caller: Caller, path: BlobPath) -> Response:
+    """Answered here also where a GET is sent elsewhere: a signed address is good for GET only."""
+    promise = caller.may(Action.PUSH, path.repo)
+    info = await deps.core.blobs.stat(path.repo, path.digest, promise=promise)
+    headers = _headers(path.digest)
+    if ranges.is_unchanged(request.headers, _etag(path.digest)):
+        return Response(status=304, headers=headers)
+    length = ("Content-Length", str(info.size))
+    return Response(headers=(*headers, length), adds_length=False)
+
+
 async def _get(deps: Deps, request: Request, path: BlobPath) -> Response:
     wants_link = request.parameter("redirect") != "false"
     blob = await deps.core.blobs.open(path.repo, path.digest, wants_link=wants_link)
+    if ranges.is_unchanged(request.headers, _etag(blob.digest)):
+        blob.content.close()
+        return Response(status=304, headers=_headers(blob.digest))
     if blob.link is not None:
         return _elsewhere(blob, blob.link)
     try:
-        response = _select(request, blob)
+        return _select(request, blob)
     except BaseException:
         blob.content.close()
         raise
-    if isinstance(response.body, bytes):
-        blob.content.close()
-    return response
 
 
 def _select(request: Request, blob: OpenBlob) -> Response:
-    etag = f'"{blob.digest}"'
-    if ranges.is_unchanged(request.headers, etag):
-        return Response(status=304, headers=_headers(blob.digest))
-    part = ranges.wanted(request.headers, size=blob.size, etag=etag)
+    part = ranges.wanted(request.headers, size=blob.size, etag=_etag(blob.digest))
     start, length = part or (0, blob.size)
     body = _body(blob, start, length)
     if part is None:
@@ -82,11 +87,15 @@ def _elsewhere(blob: OpenBlob, link: str) -> Response:
     return Response(status=307, headers=headers)
 
 
+def _etag(digest: Digest) -> str:
+    return f'"{digest}"'
+
+
 def _headers(digest: Digest) -> Headers:
     return (
         ("Content-Type", "application/octet-stream"),
         ("Docker-Content-Digest", str(digest)),
-        ("ETag", f'"{digest}"'),
+        ("ETag", _etag(digest)),
         ("Accept-Ranges", "bytes"),
         ("Cache-Control", IMMUTABLE),
     )

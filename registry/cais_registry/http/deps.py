@@ -39,6 +39,7 @@ class Deps:
         loaded: Tells which files are loaded at this moment.
         manifest_bytes: Largest manifest that is read.
         tags_per_push: Most `tag` parameters in one push.
+        notices: What whoever pushes should hear of; cheap.
     """
 
     core: Core
@@ -49,3 +50,4 @@ class Deps:
     loaded: Callable[[], LoadedFiles]
     manifest_bytes: int
     tags_per_push: int
+    notices: Callable[[], Sequence[str]]

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from cais_registry.http import errors
 from cais_registry.http.requests import Receive, Scope, Send
-from cais_registry.http.sending import send_response
+from cais_registry.http.sending import common_headers, send_response
 
 Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -28,7 +28,7 @@ class Door:
         if self._left is not None and scope["path"] not in _ALWAYS:
             error = errors.ShuttingDown("the registry is being stopped; try again in a moment")
             answer = errors.respond(error).with_headers(("Connection", "close"))
-            await send_response(scope, receive, send, answer)
+            await send_response(scope, receive, send, answer, common_headers(scope["path"]))
             return
         self._running += 1
         try:

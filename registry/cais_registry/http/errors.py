@@ -50,7 +50,7 @@ class RangeNotSatisfiable(errors.RegistryError):
     """
 
     def __init__(self, size: int) -> None:
-        super().__init__(f"the range is outside of the {size} bytes that there are")
+        super().__init__(f"there is no byte in this range: ask for bytes 0 to {size - 1}")
         self.size = size
 
 
@@ -118,8 +118,8 @@ def _headers(error: errors.RegistryError) -> Headers:
     match error:
         case MethodNotAllowed(allowed=allowed):
             return (("Allow", ", ".join(allowed)),)
-        case errors.ReadOnly():
-            return (("Allow", "GET, HEAD"),)
+        case errors.ReadOnly() | errors.Unsupported():
+            return (("Allow", "GET, HEAD"),)  # a 405 has to say (RFC 9110, 15.5.6)
         case RangeNotSatisfiable(size=size):
             return (("Content-Range", f"bytes */{size}"),)
         case errors.TooManyRequests():

@@ -40,7 +40,8 @@ async def catalog(deps: Deps, request: Request, caller: Caller) -> Response:
 
 async def referrers(deps: Deps, request: Request, path: ReferrersPath) -> Response:
     """Answer `/v2/<name>/referrers/<digest>`: always an index, maybe an empty one."""
-    kind = request.parameter("artifactType") or None
+    # no type has a space in it: one stands for a plus that was not escaped
+    kind = (request.parameter("artifactType") or "").replace(" ", "+") or None
     page = await deps.core.referrers.list(
         path.repo,
         path.subject,

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from cais_registry.http import ranges
+from cais_registry.http import ranges, warnings
 from cais_registry.http.acts import Act
 from cais_registry.http.blobs import IMMUTABLE
 from cais_registry.http.deps import Deps
@@ -62,6 +62,7 @@ async def _put(deps: Deps, request: Request, path: ManifestPath) -> Response:
         headers += (("OCI-Subject", str(result.subject)),)
     if tags:
         headers += (("OCI-Tag", ", ".join(str(tag) for tag in tags)),)
+    headers += warnings.headers(deps.notices())
     return Response(status=201, headers=headers, acts=_acts(path, result))
 
 
@@ -96,14 +97,17 @@ async def _delete(deps: Deps, path: ManifestPath) -> Response:
 def _tags(deps: Deps, request: Request) -> list[Tag]:
     given = request.parameters("tag")
     if len(given) > deps.tags_per_push:
-        raise TooManyTags(f"{len(given)} tags are more than the {deps.tags_per_push} of one push")
+        most = deps.tags_per_push
+        raise TooManyTags(
+            f"one push sets at most {most} tags, not {len(given)}: push again for the rest"
+        )
     return [Tag.parse(text) for text in given]
 
 
 async def _content(deps: Deps, request: Request) -> bytes:
     limit, declared = deps.manifest_bytes, request.content_length
     if declared is not None and declared > limit:
-        raise ManifestTooLarge(f"the manifest has {declared} bytes; {limit} are taken")
+        raise ManifestTooLarge(f"the manifest has {declared} bytes, at most {limit} are taken")
     return await request.body.read(limit=limit)
 
 

@@ -10,8 +10,10 @@ from typing import Final
 from cais_registry.http.errors import RangeNotSatisfiable
 from cais_registry.model.errors import BlobUploadInvalid
 
-_BYTES: Final = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
-_CHUNK: Final = re.compile(r"(?:bytes[ =])?([0-9]{1,18})-([0-9]{1,18})(?:/(?:[0-9]{1,18}|\*))?")
+_BYTES: Final = re.compile(r"bytes=[ \t]*([0-9]{0,99})-([0-9]{0,99})", re.IGNORECASE)
+_CHUNK: Final = re.compile(
+    r"(?:bytes[ =])?([0-9]{1,18})-([0-9]{1,18})(?:/(?:[0-9]{1,18}|\*))?", re.IGNORECASE
+)
 
 
 def wanted(headers: Mapping[str, str], *, size: int, etag: str) -> tuple[int, int] | None:
@@ -24,15 +26,18 @@ def wanted(headers: Mapping[str, str], *, size: int, etag: str) -> tuple[int, in
 
     Returns:
         First byte and length; None for the whole blob, which also answers several ranges, a
-        header that is not understood, and an `If-Range` that names something else.
+        header that is not understood, an `If-Range` that names something else, and any range of
+        a blob without bytes (RFC 9110, 14.2: a server may ignore the header).
 
     Raises:
         RangeNotSatisfiable: If there is no such byte.
     """
-    found = _BYTES.fullmatch(headers.get("range", "").replace(" ", ""))
-    if found is None or found[0] == "bytes=-" or headers.get("if-range", etag) != etag:
+    found = _BYTES.fullmatch(headers.get("range", "").strip())
+    if found is None or size == 0 or headers.get("if-range", etag) != etag:
         return None
     first, last = found[1], found[2]
+    if not first and not last:
+        return None
     if not first:
         length = min(int(last), size)
         start = size - length

@@ -74,7 +74,7 @@ class Body:
         pieces = []
         async for piece in self:
             if self.received > limit:
-                raise ManifestTooLarge(f"the body is larger than the {limit} bytes that are taken")
+                raise ManifestTooLarge(f"the body is too large: at most {limit} bytes are taken")
             pieces.append(piece)
         return b"".join(pieces)
 

@@ -18,8 +18,19 @@ from cais_registry.http.responses import FileBody, Response, StreamBody
 _PIECE: Final = 128 * 1024  # of which the HTTP server queues about seven for a slow client
 _WITHOUT_LENGTH: Final = (204, 304)  # RFC 9110, 8.6
 
-
 Encoded: TypeAlias = tuple[tuple[bytes, bytes], ...]
+
+# a manifest's media type is its pusher's choice: no browser may run what comes with it
+_COMMON: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; sandbox"),
+)
+_V2: Final = (*_COMMON, (b"docker-distribution-api-version", b"registry/2.0"))
+
+
+def common_headers(path: str) -> Encoded:
+    """The headers of every answer; old clients look at those below /v2 for what is a registry."""
+    return _V2 if path.startswith("/v2") else _COMMON
 
 
 async def send_response(

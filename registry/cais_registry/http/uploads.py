@@ -119,6 +119,7 @@ def _chunk(request: Request) -> Chunk:
     start, length = span or (None, declared)
     if declared is not None and declared != length:
         raise SizeInvalid(
-            f"Content-Range is {length} bytes long, but Content-Length says {declared}"
+            f"Content-Range is {length} bytes long, but Content-Length says {declared}: "
+            "leave one out, or send both alike"
         )
     return Chunk(body=aiter(request.body), start=start, length=length)

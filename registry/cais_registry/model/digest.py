@@ -48,6 +48,14 @@ class Digest:
         """Compute the digest of bytes that are at hand (a manifest, not a blob)."""
         return cls(algorithm, hashlib.new(algorithm, content, usedforsecurity=False).hexdigest())
 
+    @property
+    def referrers_tag(self) -> str:
+        """The tag whose index lists what refers to this, where a client saw no API for that.
+
+        OCI distribution-spec, "Referrers Tag Schema"; what is too long for it is cut off.
+        """
+        return f"{self.algorithm}-{self.encoded[:64]}"
+
     def __str__(self) -> str:
         return f"{self.algorithm}:{self.encoded}"
 

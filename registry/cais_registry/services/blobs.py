@@ -179,7 +179,10 @@ class Blobs:
 
 
 def _unknown(repo: RepoName, digest: Digest) -> BlobUnknown:
-    return BlobUnknown(f"repository {repo} has no blob {digest}", detail={"digest": str(digest)})
+    return BlobUnknown(
+        f"repository {repo} has no blob {digest}: push it there, or check name and digest",
+        detail={"digest": str(digest)},
+    )
 
 
 def _source(

@@ -49,7 +49,7 @@ async def receive(file: UploadBytes, chunk: Chunk, room: Room | None) -> None:
         async for piece in chunk.body:
             total += len(piece)
             if chunk.length is not None and total > chunk.length:
-                raise SizeInvalid(f"more bytes came than the {chunk.length} that were declared")
+                raise SizeInvalid(f"more than the declared {chunk.length} bytes came: declare all")
             if room is not None:
                 room.check(begin + total)
             pieces.append(piece)
@@ -63,7 +63,7 @@ async def receive(file: UploadBytes, chunk: Chunk, room: Room | None) -> None:
         await file.flush()
     if chunk.length is not None and total < chunk.length:
         raise SizeInvalid(
-            f"only {total} of the {chunk.length} bytes that were declared came",
+            f"only {total} of the declared {chunk.length} bytes came: go on, or begin anew",
             detail={"declared": chunk.length, "received": file.size - begin},
         )
 
@@ -71,7 +71,7 @@ async def receive(file: UploadBytes, chunk: Chunk, room: Room | None) -> None:
 def _begin(file: UploadBytes, chunk: Chunk, room: Room | None) -> int:
     """Where a chunk begins; what can be refused before a byte of it is read, is refused."""
     if chunk.start is not None and chunk.start != file.size:
-        message = f"the chunk begins at {chunk.start}, the upload is at {file.size}"
+        message = f"the chunk begins at {chunk.start}, the upload goes on at {file.size}: send that"
         raise RangeInvalid(message, offset=file.size)
     if room is not None:
         room.check(file.size + (chunk.length or 0))

@@ -72,7 +72,10 @@ class Tags:
         def work(connection: Connection) -> builtins.list[str]:
             repo_id = find_repo(connection, repo)
             if repo_id is None:
-                raise NameUnknown(f"there is no repository {repo}", detail={"name": repo.value})
+                raise NameUnknown(
+                    f"there is no repository {repo}: it is made by pushing to it",
+                    detail={"name": repo.value},
+                )
             return tags_after(connection, repo_id, last or "", limit + 1)
 
         return _page(await self._database.read(work), limit)
@@ -139,6 +142,8 @@ class Referrers:
     ) -> Page[Referrer]:
         """List referrers in the order of their digests (end-12); unknown subjects have none.
 
+        What a client has listed under the subject's tag counts too: it saw no such listing.
+
         Args:
             repo: The repository; an unknown one gives an empty page.
             subject: What they refer to.
@@ -151,7 +156,7 @@ class Referrers:
             repo_id = find_repo(connection, repo)
             if repo_id is None:
                 return [], False
-            rows = referrers_after(connection, repo_id, str(subject), artifact_type, last or "")
+            rows = referrers_after(connection, repo_id, subject, artifact_type, last or "")
             return _cut(rows, limit)
 
         rows, more = await self._database.read_slowly(work)  # the filter may pass over many

@@ -213,7 +213,7 @@ def _digest_of(content: bytes, reference: Tag | Digest) -> Digest:
     found = Digest.of(content, reference.algorithm)
     if found != reference:
         raise DigestInvalid(
-            f"manifest was sent as {reference}, but its digest is {found}",
+            f"manifest was sent as {reference}, but its digest is {found}: push it as that",
             detail={"expected": str(reference), "found": str(found)},
         )
     return found

@@ -49,7 +49,8 @@ class UploadRef:
 def upload_unknown() -> BlobUploadUnknown:
     """The one error for every upload that is not there, or not yours."""
     return BlobUploadUnknown(
-        "there is no such upload: it was finished or cancelled, has expired, or is not yours"
+        "there is no such upload: it was finished or cancelled, has expired, or is not yours; "
+        "begin a new one"
     )
 
 
@@ -85,7 +86,7 @@ class Publisher:
         if found != digest:
             await self.drop(ref.id.value)
             raise DigestInvalid(
-                f"the bytes that were sent have digest {found}, not {digest}",
+                f"the bytes that were sent have digest {found}, not {digest}: send them again",
                 detail={"expected": str(digest), "found": str(found), "size": file.size},
             )
         known = await self._database.read(partial(find_blob, digest=digest))

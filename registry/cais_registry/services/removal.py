@@ -49,5 +49,6 @@ def remove(
 def manifest_unknown(repo: RepoName, reference: Tag | Digest) -> ManifestUnknown:
     """The error for a manifest that a repository does not have."""
     return ManifestUnknown(
-        f"repository {repo} has no manifest {reference}", detail={"reference": str(reference)}
+        f"repository {repo} has no manifest {reference}: push it there, or check name and tag",
+        detail={"reference": str(reference)},
     )

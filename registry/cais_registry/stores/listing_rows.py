@@ -6,7 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cais_registry.stores.connection import Connection
+from cais_registry.model.digest import Digest
+from cais_registry.model.manifest import OCI_INDEX
+from cais_registry.stores.connection import Connection, one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,16 +41,39 @@ def repos_between(connection: Connection, low: str, high: str) -> Iterator[str]:
     return (row["name"] for row in rows)
 
 
+_REFERRING = (
+    "SELECT m.digest, m.media_type, m.artifact_type, m.size, m.annotations FROM manifest m"
+    " WHERE m.repo_id = :repo AND m.subject_digest = :subject AND m.digest > :last"
+    " AND m.deleted_at IS NULL AND (CAST(:type AS TEXT) IS NULL OR m.artifact_type = :type)"
+)
+_IN_INDEX = (
+    "SELECT m.digest, m.media_type, m.artifact_type, m.size, m.annotations FROM manifest_child c"
+    " JOIN manifest m ON m.repo_id = c.repo_id AND m.digest = c.child_digest"
+    " WHERE c.repo_id = :repo AND c.parent_digest = :index AND c.child_digest > :last"
+    " AND m.subject_digest IS NULL"
+    " AND m.deleted_at IS NULL AND (CAST(:type AS TEXT) IS NULL OR m.artifact_type = :type)"
+)
+
+
 def referrers_after(
-    connection: Connection, repo_id: int, subject: str, artifact_type: str | None, last: str
+    connection: Connection, repo_id: int, subject: Digest, artifact_type: str | None, last: str
 ) -> Iterator[ReferrerRow]:
-    """Manifests that refer to a subject, in the order of their digests, one by one."""
+    """Manifests that refer to a subject, in the order of their digests, one by one.
+
+    Those that say so themselves, and those without a subject that a client has listed in the
+    index under the subject's tag (`Digest.referrers_tag`).
+    """
+    index = _index_of_referrers(connection, repo_id, subject)
+    both = "" if index is None else f" UNION ALL {_IN_INDEX}"
     rows = connection.rows(
-        "SELECT digest, media_type, artifact_type, size, annotations FROM manifest"
-        " WHERE repo_id = :repo AND subject_digest = :subject AND digest > :last"
-        " AND deleted_at IS NULL"
-        " AND (CAST(:type AS TEXT) IS NULL OR artifact_type = :type) ORDER BY digest",
-        {"repo": repo_id, "subject": subject, "type": artifact_type, "last": last},
+        f"{_REFERRING}{both} ORDER BY digest",
+        {
+            "repo": repo_id,
+            "subject": str(subject),
+            "index": index,
+            "type": artifact_type,
+            "last": last,
+        },
     )
     for row in rows:
         yield ReferrerRow(
@@ -58,6 +83,18 @@ def referrers_after(
             size=row["size"],
             annotations=row["annotations"],
         )
+
+
+def _index_of_referrers(connection: Connection, repo_id: int, subject: Digest) -> str | None:
+    row = one(
+        connection,
+        "SELECT m.digest FROM tag t"
+        " JOIN manifest m ON m.repo_id = t.repo_id AND m.digest = t.manifest_digest"
+        " WHERE t.repo_id = :repo AND t.name = :tag AND m.media_type = :kind"
+        " AND m.deleted_at IS NULL",
+        {"repo": repo_id, "tag": subject.referrers_tag, "kind": OCI_INDEX},
+    )
+    return None if row is None else str(row["digest"])
 
 
 def totals(connection: Connection) -> tuple[int, int]:

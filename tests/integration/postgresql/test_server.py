@@ -6,12 +6,13 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
 from support.postgresql import Cluster, cluster
-from support.registry import Server, running, start, wait_until
+from support.registry import OCI_IMAGE, OCI_INDEX, Server, running, start, wait_until
 
 
 def config(folder: Path, dsn: str) -> dict[str, object]:
@@ -38,6 +39,27 @@ def test_an_image_is_pushed_pulled_listed_and_there_after_a_restart(
         assert server.ask("GET", "/v2/_catalog").json["repositories"] == ["r"]
         assert server.ask("GET", "/cais/v1/usage").json["tags"] == 1
     assert not (tmp_path / "data" / "metadata.sqlite3").exists()
+
+
+def test_lists_of_referrers_under_a_tag_are_merged_in(tmp_path: Path, dsn: str) -> None:
+    with running(tmp_path, config=config(tmp_path, dsn)) as server:
+        subject = server.push_image("r", "v1")
+        target = {"mediaType": OCI_IMAGE, "digest": subject, "size": 1}
+        entries = []
+        for n in range(12):
+            fields: dict[str, Any] = {"subject": target} if n % 2 else {}
+            digest = server.push_image("r", "last", annotations={"n": str(n)}, **fields)
+            entries.append({"mediaType": OCI_IMAGE, "digest": digest, "size": 1})
+        index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}
+        server.push_manifest("r", subject.replace(":", "-"), index)
+
+        def listed(last: str) -> list[str]:
+            page = server.ask("GET", f"/v2/r/referrers/{subject}?last={last}")
+            return [one["digest"] for one in page.json["manifests"]]
+
+        found = sorted(str(entry["digest"]) for entry in entries)
+        assert listed("") == found
+        assert listed(found[4]) == found[5:]
 
 
 def test_while_the_database_is_away_it_says_so_and_goes_on_afterwards(tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ def test_what_runs_is_finished_and_what_comes_is_told_to_come_back(tmp_path: Pat
             server.process.send_signal(signal.SIGTERM)
             answer = refused(server)
             assert (answer.status, answer.code, answer["Retry-After"]) == (503, "UNAVAILABLE", "5")
+            assert answer["Docker-Distribution-Api-Version"] == "registry/2.0"
             assert server.ask("GET", "/readyz").status == 503
             assert server.ask("GET", "/healthz").status == 200
             writing.send(content[len(content) // 2 :])
