@@ -40,7 +40,20 @@ class Place:
 
     def run(self, *command: str | Path, **more: str) -> str:
         """Run a client; it has to succeed. Returns its standard output."""
-        ended = subprocess.run(
+        ended = self._run(command, more)
+        assert ended.returncode == 0, f"{command}: {ended.stdout}{ended.stderr}"
+        return ended.stdout
+
+    def shown(self, *command: str | Path, fails: bool = False) -> str:
+        """Run a client; it has to succeed, or to fail. Returns all that a person sees."""
+        ended = self._run(command, {})
+        assert (ended.returncode != 0) is fails, f"{command}: {ended.stdout}{ended.stderr}"
+        return ended.stdout + ended.stderr
+
+    def _run(
+        self, command: tuple[str | Path, ...], more: Mapping[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [str(part) for part in command],
             env={**self.environment, **more},
             cwd=self.folder,
@@ -49,8 +62,6 @@ class Place:
             check=False,
             timeout=240,
         )
-        assert ended.returncode == 0, f"{command}: {ended.stdout}{ended.stderr}"
-        return ended.stdout
 
     def digest(self, repo: str, reference: str) -> str | None:
         """What the registry says a reference is; None if it knows none."""

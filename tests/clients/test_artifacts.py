@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from support.layout import make_image
+from support.registry import wait_until
 
 
 def test_oras_attaches_files_to_an_image_and_finds_them(place: Any) -> None:
@@ -27,6 +28,34 @@ def test_oras_attaches_files_to_an_image_and_finds_them(place: Any) -> None:
     place.run("oras", "manifest", "delete", "--force", f"{image}@{referrer['digest']}")
     answer = place.server.ask("GET", f"/v2/team/hello/referrers/{digest}")
     assert answer.json["manifests"] == []
+
+
+def test_oras_keeps_files_of_any_kind(place: Any) -> None:
+    reference = f"{place.host}/team/files:v1"
+    (place.folder / "notes.txt").write_text("hello")
+    kind = ("--artifact-type", "application/vnd.example.notes")
+    place.run("oras", "push", *kind, reference, "notes.txt:text/plain")
+    digest = place.run("oras", "resolve", reference).strip()
+    assert place.digest("team/files", "v1") == digest
+    out = place.folder / "out"
+    place.run("oras", "pull", "--output", out, reference)
+    assert (out / "notes.txt").read_text() == "hello"
+    assert place.run("oras", "repo", "tags", f"{place.host}/team/files") == "v1\n"
+    place.run("oras", "manifest", "delete", "--force", reference)
+    assert place.digest("team/files", "v1") is None
+
+
+def test_clients_show_people_what_an_administrator_should_hear(place: Any) -> None:
+    make_image(place.folder / "source", "hello")
+    image = f"{place.host}/team/hello"
+    (place.folder / "users").write_text("broken")
+    says = "does not take a changed file"
+    wait_until(
+        lambda: says in str(place.server.ask("GET", "/v2/")["Warning"]), what="it is noticed"
+    )
+    source = place.folder / "source"
+    assert says in place.shown("oras", "cp", "--from-oci-layout", f"{source}:v1", f"{image}:v1")
+    assert says in place.shown("regctl", "image", "copy", f"ocidir://{source}:v1", f"{image}:v2")
 
 
 def test_helm_keeps_charts_whose_versions_have_a_plus(place: Any) -> None:
@@ -65,3 +94,7 @@ def test_cosign_signs_and_verifies(place: Any, *, referrers: bool) -> None:
     found = place.server.ask("GET", f"/v2/team/hello/referrers/{digest}").json["manifests"]
     assert (len(found), place.digest("team/hello", tag)) == (1, None) if referrers else found == []
     assert referrers or place.digest("team/hello", tag) is not None
+    signature = f"@{found[0]['digest']}" if referrers else f":{tag}"
+    place.run("crane", "delete", f"{repository}{signature}")
+    place.shown("cosign", "verify", *check, image, fails=True)
+    assert place.server.ask("GET", f"/v2/team/hello/referrers/{digest}").json["manifests"] == []

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from support.registry import DEADLINE, wait_until
+import pytest
+
+from support.registry import DEADLINE, OCI_IMAGE, OCI_INDEX, wait_until
 
 DOCKERFILE = "FROM scratch\nCOPY hello /hello\nCOPY other /other\n"
 
@@ -53,7 +56,13 @@ def _answers(place: Any, client: tuple[str, ...]) -> bool:
     return ended.returncode == 0
 
 
-def test_buildkit_keeps_its_cache_in_the_registry(place: Any, short_folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("as_image", "kind"), [("true", OCI_IMAGE), ("false", OCI_INDEX)], ids=["image", "index"]
+)
+def test_buildkit_keeps_its_cache_in_the_registry(
+    place: Any, short_folder: Path, as_image: str, kind: str
+) -> None:
+    """As an image, or as older ones do: as an index whose entries are layers."""
     source = place.folder / "source"
     source.mkdir()
     (source / "Dockerfile").write_text(DOCKERFILE)
@@ -63,14 +72,29 @@ def test_buildkit_keeps_its_cache_in_the_registry(place: Any, short_folder: Path
     local = ("--local", f"context={source}", "--local", f"dockerfile={source}")
     cache = f"type=registry,ref={place.host}/team/cache:v1"
     image = f"type=image,name={place.host}/team/hello:v1,push=true"
+    told = place.folder / "told.json"
     with buildkit(place, short_folder) as client:
-        export = ("--export-cache", f"{cache},mode=max,image-manifest=true", "--output", image)
-        place.run(*client, *build, *local, *export)
-        assert place.digest("team/hello", "v1") is not None
-        assert place.digest("team/cache", "v1") is not None
+        export = (
+            "--export-cache",
+            f"{cache},mode=max,image-manifest={as_image}",
+            "--output",
+            image,
+        )
+        place.run(*client, *build, *local, *export, "--metadata-file", told)
+        digest = json.loads(told.read_text())["containerimage.digest"]
+        assert place.digest("team/hello", "v1") == digest
+        kept = place.server.ask("GET", "/v2/team/cache/manifests/v1")
+        assert kept["Content-Type"] == kind
+        assert "buildkit.cacheconfig" in kept.body.decode()
         place.run(*client, "prune", "--all")
-        place.run(*client, *build, *local, "--import-cache", cache, "--output", image)
-    place.run("crane", "validate", "--remote", f"{place.host}/team/hello:v1")
+        again = (*build, *local, "--import-cache", cache, "--output", image)
+        assert "CACHED" in place.shown(*client, *again)
+        place.run("crane", "validate", "--remote", f"{place.host}/team/hello:v1")
+        place.run(*client, "prune", "--all")
+        place.run("crane", "delete", f"{place.host}/team/cache:v1")
+        assert "CACHED" not in place.shown(*client, *again)
+    place.run("crane", "delete", f"{place.host}/team/hello:v1")
+    assert place.digest("team/hello", "v1") is None
 
 
 def test_buildah_builds_pushes_and_pulls(place: Any) -> None:
@@ -87,3 +111,7 @@ def test_buildah_builds_pushes_and_pulls(place: Any) -> None:
     place.run(*buildah, "rmi", "--all")
     place.run(*buildah, "pull", f"{place.host}/team/hello@{digest}")
     assert "team/hello" in place.run(*buildah, "images")
+    place.run("skopeo", "delete", f"docker://{image}")
+    assert place.digest("team/hello", digest) is None
+    place.run(*buildah, "rmi", "--all")
+    assert "manifest unknown" in place.shown(*buildah, "pull", image, fails=True).lower()

@@ -60,12 +60,17 @@ def _answers(place: Any, client: tuple[str | Path, ...]) -> bool:
     return ended.returncode == 0
 
 
+def trust(place: Any, host: str, text: str) -> None:
+    """Tell containerd how a host is reached."""
+    folder = place.folder / "certs.d" / host
+    folder.mkdir(parents=True)
+    (folder / "hosts.toml").write_text(text)
+
+
 @pytest.mark.parametrize("programs_in", [DEBIAN, OURS], ids=["1.6", "2.4"])
 def test_containerd_pushes_and_pulls(place: Any, short_folder: Path, programs_in: Path) -> None:
     digest = make_image(place.folder / "source", "hello", layers=3, size=12 << 20)
-    hosts = place.folder / "certs.d" / place.host
-    hosts.mkdir(parents=True)
-    (hosts / "hosts.toml").write_text(f'[host."https://{place.host}"]\n  ca = "{place.ca}"\n')
+    trust(place, place.host, f'[host."https://{place.host}"]\n  ca = "{place.ca}"\n')
     first, second = f"{place.host}/team/hello:v1", f"{place.host}/team/other:v1"
     place.run("crane", "push", place.folder / "source", first)
     login = ("--user", place.server.login, "--hosts-dir", place.folder / "certs.d")
@@ -74,7 +79,32 @@ def test_containerd_pushes_and_pulls(place: Any, short_folder: Path, programs_in
         assert digest in place.run(*ctr, "images", "ls")
         place.run(*ctr, "images", "tag", first, second)
         place.run(*ctr, "images", "push", *login, second)
-    assert place.digest("team/other", "v1") == digest
+        assert place.digest("team/other", "v1") == digest
+        place.run("crane", "delete", f"{place.host}/team/other@{digest}")
+        pull = ("images", "pull", "--snapshotter", "native")
+        place.shown(*ctr, *pull, *login, second, fails=True)
     requests = [line for line in place.server.lines() if "/blobs/" in str(line.get("path"))]
     statuses = {line["status"] for line in requests if line["method"] == "GET"}
     assert (206 in statuses) == (programs_in == OURS)
+
+
+@pytest.mark.parametrize("programs_in", [DEBIAN, OURS], ids=["1.6", "2.4"])
+def test_containerd_pulls_through_a_mirror_and_names_the_registry_it_stands_for(
+    place: Any, short_folder: Path, programs_in: Path
+) -> None:
+    digest = make_image(place.folder / "source", "hello")
+    place.run("crane", "push", place.folder / "source", f"{place.host}/team/hello:v1")
+    mirror = f'[host."https://{place.host}"]\n  ca = "{place.ca}"\n'
+    can = '  capabilities = ["pull", "resolve"]\n'
+    trust(place, "registry.example", f'server = "https://registry.example"\n{mirror}{can}')
+    login = ("--user", place.server.login, "--hosts-dir", place.folder / "certs.d")
+    with containerd(place, programs_in, short_folder) as ctr:
+        pull = ("images", "pull", "--snapshotter", "native")
+        place.run(*ctr, *pull, *login, "registry.example/team/hello:v1")
+        assert digest in place.run(*ctr, "images", "ls")
+
+    def asked_for() -> set[object]:
+        lines = [line for line in place.server.lines() if "containerd" in str(line)]
+        return {line.get("ns") for line in lines if "/team/hello/" in str(line.get("path"))}
+
+    assert wait_until(asked_for, what="the pulls are logged") == {"registry.example"}

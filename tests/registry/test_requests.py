@@ -201,3 +201,13 @@ async def test_answers_that_have_no_body_have_no_length(status: int) -> None:
     response = Response(status=status)
     await sending.send_response({"method": "GET"}, client.receive, client.send, response)
     assert client.messages[0]["headers"] == []
+
+
+async def test_a_header_may_stand_in_several_lines() -> None:
+    """As challenges do: clients read one from each line (RFC 9110, 11.6.1)."""
+    client = Client([])
+    challenges = (("WWW-Authenticate", "Basic realm=a"), ("WWW-Authenticate", "Bearer realm=b"))
+    response = Response(status=401, headers=challenges)
+    await sending.send_response({"method": "HEAD"}, client.receive, client.send, response)
+    sent = [value for name, value in client.messages[0]["headers"] if name == b"www-authenticate"]
+    assert sent == [b"Basic realm=a", b"Bearer realm=b"]

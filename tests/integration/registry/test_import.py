@@ -112,6 +112,23 @@ def test_a_registry_is_taken_over(tmp_path: Path, program: Path) -> None:
             crane("validate", "--remote", f"{host}/{reference}")
 
 
+def test_referrers_come_along_also_where_a_client_lists_them_under_a_tag(tmp_path: Path) -> None:
+    old, digest = tmp_path / "old", make_image(tmp_path / "image", "hello")
+    (tmp_path / "sbom").write_text("{}")
+    kind = "application/vnd.example.sbom+json"
+    with registry(BIN / "distribution", old) as host:
+        crane("push", tmp_path / "image", f"{host}/hello:v1")
+        attach = ("attach", "--plain-http", "--artifact-type", kind, f"{host}/hello:v1")
+        subprocess.run(
+            [BIN / "oras", *attach, "sbom:text/plain"], cwd=tmp_path, check=True, timeout=120
+        )
+        assert digest.replace(":", "-") in crane("ls", f"{host}/hello")
+    assert import_(old, tmp_path / "data")[0] == 0
+    with running(tmp_path) as server:
+        (found,) = server.ask("GET", f"/v2/hello/referrers/{digest}").json["manifests"]
+        assert found["artifactType"] == kind
+
+
 def test_an_import_that_was_killed_goes_on(tmp_path: Path) -> None:
     old, data = tmp_path / "old", tmp_path / "data"
     with registry(BIN / "distribution", old) as host:
