@@ -67,7 +67,7 @@ unit: install ## Unit, golden, property and contract tests
 .PHONY: integration
 integration: install ## The real server on loopback; the operator against a real kube-apiserver
 	$(PYTHON) hack/programs.py kube-apiserver kube-controller-manager etcd kubectl versitygw crane distribution oras
-	$(PYTHON) hack/debian.py docker-registry
+	$(PYTHON) hack/debian.py docker-registry fuse3
 	$(PYTEST) -n $(JOBS) tests/integration tests/hack
 
 .PHONY: conformance
@@ -82,8 +82,10 @@ clients: install ## Clients that people use, against the real server
 	$(PYTEST) -n $(JOBS) tests/clients
 
 .PHONY: ledger
-ledger: install ## Kill the server hundreds of times under load; what was acknowledged has to be there
-	CAIS_LEDGER_CYCLES=$(or $(CYCLES),300) $(PYTEST) tests/integration/registry/test_ledger.py
+ledger: install ## Kill the server, and cut its power, hundreds of times; what was acknowledged has to be there
+	$(PYTHON) hack/debian.py fuse3
+	CAIS_LEDGER_CYCLES=$(or $(CYCLES),300) $(PYTEST) -n $(JOBS) \
+		tests/integration/registry/test_ledger.py tests/integration/registry/test_power_loss.py
 
 .PHONY: test
 test: ## Every rung of tests, from style to whole cluster

@@ -18,6 +18,7 @@ from cais_registry.services.core import Core
 from cais_registry.stores.check_rows import CheckedBlob
 from cais_registry.stores.usage_rows import stored_bytes
 from core_support import OTHER, REPO, World, collect, push_blob, push_image
+from support.syncs import watch_syncs
 
 EVERYTHING = CheckOptions(digests=True)
 REPAIR = CheckOptions(digests=True, repair=True)
@@ -134,12 +135,16 @@ async def test_a_wrong_count_of_stored_bytes_is_found_and_put_right(tmp_path: Pa
         assert await core.database.read(stored_bytes) == before
 
 
-async def test_damaged_bytes_are_kept_aside(tmp_path: Path) -> None:
+async def test_damaged_bytes_are_kept_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with World(tmp_path).open() as core:
         await fill(core)
         flip(blob_file(tmp_path))
-        damaged = blob_file(tmp_path).read_bytes()
+        place, damaged = blob_file(tmp_path).parent, blob_file(tmp_path).read_bytes()
+        synced = watch_syncs(monkeypatch)
         found = await check(core, REPAIR)
+    assert {tmp_path, tmp_path / "damaged", place} <= set(synced)
     (kept,) = (tmp_path / "damaged").iterdir()
     assert kept.read_bytes() == damaged
     assert str(kept) in found.findings[0].message

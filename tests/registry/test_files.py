@@ -13,6 +13,7 @@ from cais_registry.model.digest import Digest
 from cais_registry.model.errors import StorageFull
 from cais_registry.stores.files import Files
 from cais_registry.stores.layout import blob_key, make, manifest_key
+from support.syncs import watch_syncs
 
 DIGEST = Digest.of(b"content")
 KEY = blob_key(DIGEST, "u1")
@@ -54,37 +55,34 @@ def test_what_was_dropped_cannot_be_moved(files: Files, tmp_path: Path) -> None:
 def test_bytes_and_every_new_name_are_made_durable(
     files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    synced: list[str] = []
-    real = os.fsync
-
-    def spied(descriptor: int) -> None:
-        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
-        real(descriptor)
-
-    monkeypatch.setattr(os, "fsync", spied)
+    synced = watch_syncs(monkeypatch)
     assert publish(files, "uploads/u1", KEY)
-    shard = DIGEST.encoded[:2]
-    assert {"blobs", "sha256", shard, DIGEST.encoded, "u1"} <= set(synced)
-    assert synced.index("sha256") < synced.index(DIGEST.encoded)
+    names = [path.name for path in synced]
+    assert {"blobs", "sha256", DIGEST.encoded[:2], DIGEST.encoded, "u1"} <= set(names)
+    assert names.index("sha256") < names.index(DIGEST.encoded)
 
 
 def test_deleting_is_durable_and_can_be_repeated(
     files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(files, "uploads/u1", KEY)
-    synced: list[str] = []
-    real = os.fsync
-
-    def spied(descriptor: int) -> None:
-        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
-        real(descriptor)
-
-    monkeypatch.setattr(os, "fsync", spied)
+    synced = watch_syncs(monkeypatch)
     keys = [KEY, "blobs/sha256/00/none/none", "uploads/none"]
     assert files.delete(keys) == keys
     assert synced
     assert files.delete(keys) == keys
     assert not list((tmp_path / "blobs" / "sha256" / DIGEST.encoded[:2]).iterdir())
+
+
+def test_what_a_killed_server_deleted_is_made_durable_by_the_next_one(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(files, "uploads/u1", KEY)
+    (tmp_path / KEY).unlink()
+    (tmp_path / KEY).parent.rmdir()
+    synced = watch_syncs(monkeypatch)
+    assert files.delete([KEY]) == [KEY]
+    assert synced == [(tmp_path / KEY).parent.parent]
 
 
 def test_a_copy_beside_another_stays_when_that_is_deleted(files: Files, tmp_path: Path) -> None:

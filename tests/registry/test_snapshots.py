@@ -14,6 +14,7 @@ from cais_registry.model.errors import ManifestUnknown
 from cais_registry.model.names import Tag
 from cais_registry.stores import sqlite
 from core_support import HOUR, REPO, Clock, World, push_image
+from support.syncs import watch_syncs
 
 MINUTE = timedelta(minutes=1)
 
@@ -65,6 +66,21 @@ async def test_a_damaged_database_comes_back_from_its_snapshot(tmp_path: Path) -
         assert (await core.manifests.get(REPO, Tag("before"))).content == manifest
         with pytest.raises(ManifestUnknown):
             await core.manifests.get(REPO, Tag("after"))
+
+
+async def test_a_snapshot_and_the_folder_of_the_first_one_are_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, folder = world_of(tmp_path), tmp_path / "snapshots"
+    async with world.open() as core:
+        await push_image(core, "one", "v1")
+        synced = watch_syncs(monkeypatch)
+        await core.housekeeping.tick()
+    assert [path for path in synced if "manifests" not in path.parts] == [
+        tmp_path,
+        folder / "unfinished",
+        folder,
+    ]
 
 
 async def test_where_room_is_short_none_is_taken_and_the_log_says_so(

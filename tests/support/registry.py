@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 import bcrypt
 
 DEADLINE = 60.0
+PROGRAM = ("-m", "cais_registry")
 OCI_IMAGE = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 
@@ -207,13 +208,18 @@ class Server:
 
 @contextmanager
 def running(
-    folder: Path, *arguments: str | Path, config: Any = None, login: str | None = None
+    folder: Path,
+    *arguments: str | Path,
+    config: Any = None,
+    login: str | None = None,
+    data: Path | None = None,
+    program: Sequence[str] = PROGRAM,
 ) -> Iterator[Server]:
     """Run `cais-registry serve` on a port that the system chooses."""
     if config is not None:
         (folder / "server.yaml").write_text(json.dumps(config))
         arguments = ("--config", folder / "server.yaml", *arguments)
-    server = start(folder, *arguments)
+    server = start(folder, *arguments, data=data, program=program)
     server.login = login
     try:
         server.url = wait_until(lambda: _url(server), what="the server says where it listens")
@@ -226,10 +232,15 @@ def running(
         _end(server)
 
 
-def start(folder: Path, *arguments: str | Path) -> Server:
+def start(
+    folder: Path,
+    *arguments: str | Path,
+    data: Path | None = None,
+    program: Sequence[str] = PROGRAM,
+) -> Server:
     """Start `cais-registry serve` and return at once."""
-    log = folder / "server.log"
-    command = [sys.executable, "-m", "cais_registry", "serve", "--data", str(folder / "data")]
+    log, data = folder / "server.log", data or folder / "data"
+    command = [sys.executable, *program, "serve", "--data", str(data)]
     listen = [] if "--listen" in arguments else ["--listen", "127.0.0.1:0"]
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -239,7 +250,7 @@ def start(folder: Path, *arguments: str | Path) -> Server:
             stderr=subprocess.STDOUT,
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
         )
-    return Server(process=process, log=log, data=folder / "data")
+    return Server(process=process, log=log, data=data)
 
 
 def _url(server: Server) -> str:

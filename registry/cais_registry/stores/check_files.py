@@ -73,6 +73,6 @@ def set_aside(root: Path, key: str) -> Path | None:
         source.rename(target)
     except FileNotFoundError:
         return None
-    sync_folder(folder)
-    sync_folder(source.parent)
+    for changed in (root, folder, source.parent):
+        sync_folder(changed)
     return target

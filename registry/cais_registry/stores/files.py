@@ -167,8 +167,7 @@ class Files:
             gone.append(key)
             folders.add(self._prune(path.parent))
         for folder in folders:
-            with suppress(FileNotFoundError):
-                sync_folder(folder)
+            _sync_gone(folder)
         return gone
 
     def _prune(self, folder: Path) -> Path:
@@ -224,3 +223,15 @@ class Files:
     def space(self) -> Space:
         """Room of the file system."""
         return _space(os.statvfs(self._root))
+
+
+def _sync_gone(folder: Path) -> None:
+    """Make the end of names in a folder durable, also where the folder itself has ended.
+
+    Whoever removed it may have been killed before that was durable, or be about to make it so.
+    """
+    try:
+        sync_folder(folder)
+    except FileNotFoundError:
+        with suppress(FileNotFoundError):
+            sync_folder(folder.parent)

@@ -54,6 +54,7 @@ class Snapshots:
 
     def _take(self, seconds: int) -> Path:
         self._folder.mkdir(exist_ok=True)
+        sync_folder(self._folder.parent)
         name = datetime.fromtimestamp(seconds, UTC).strftime("metadata-%Y%m%dT%H%M%SZ.sqlite3")
         unfinished, path = self._folder / "unfinished", self._folder / name
         unfinished.unlink(missing_ok=True)
@@ -62,13 +63,13 @@ class Snapshots:
             closing(sqlite3.connect(unfinished)) as target,
         ):
             source.backup(target)
+        os.utime(unfinished, (seconds, seconds))
         with unfinished.open("rb+") as file:
             os.fsync(file.fileno())
-        os.utime(unfinished, (seconds, seconds))
         unfinished.rename(path)
+        sync_folder(self._folder)
         for old in self.taken()[:-KEPT]:
             old.unlink()
-        sync_folder(self._folder)
         return path
 
     def taken(self) -> list[Path]:
