@@ -18,6 +18,7 @@ class ServerState:
         error: Why it could not be asked, in words for a person; None when it answered.
         files: Absolute path to SHA-256 (hex) of the content it has loaded (`GET config`).
         config_error: Why the newest content was not taken; None when all is loaded.
+        retention_problems: Rules of retention that the server cannot read; it keeps all there.
         usage: Body of `GET usage`; None when not asked.
         gc: Body of `GET gc`; None when not asked.
     """
@@ -25,6 +26,7 @@ class ServerState:
     error: str | None = None
     files: Mapping[str, str] = field(default_factory=dict)
     config_error: str | None = None
+    retention_problems: tuple[str, ...] = ()
     usage: Mapping[str, Any] | None = None
     gc: Mapping[str, Any] | None = None
 

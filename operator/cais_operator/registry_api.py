@@ -58,6 +58,7 @@ class HttpRegistryApi:
         return ServerState(
             files={str(key): str(text) for key, text in (files or {}).items()},
             config_error=config.get("error"),
+            retention_problems=_problems(config),
             usage=usage,
             gc=gc,
         )
@@ -111,6 +112,12 @@ async def _send(session: aiohttp.ClientSession, base: str, request: _Question) -
     if not isinstance(answer, dict):
         raise ValueError(f"its answer to {where} is not a JSON object")  # noqa: TRY004 - the server's fault, not a caller's
     return answer
+
+
+def _problems(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the server says about rules of retention; nothing, if it knows of none."""
+    found = (config.get("retention") or {}).get("problems") or ()
+    return tuple(str(problem) for problem in found)
 
 
 def _words(error: BaseException) -> str:

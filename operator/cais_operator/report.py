@@ -141,5 +141,10 @@ def _is_bad(condition: Mapping[str, Any]) -> bool:
     """Only what a person must act on is a warning; not being ready yet is not."""
     if condition["type"] == "Writable":
         return bool(condition["reason"] == "QuotaExceeded")
-    bad = {"GarbageCollected": "False", "Stalled": "True", "StoragePressure": "True"}
+    bad = {
+        "GarbageCollected": "False",
+        "RetentionApplied": "False",
+        "Stalled": "True",
+        "StoragePressure": "True",
+    }
     return bool(condition["status"] == bad.get(condition["type"]))

@@ -269,6 +269,8 @@ def _whole() -> Observed:
         "state": "Succeeded",
         "finishedAt": "2026-03-01T00:00:00Z",
         "durationSeconds": 1.0,
+        "tagsDeleted": 1,
+        "untaggedDeleted": 1,
         "blobsDeleted": 1,
         "bytesReclaimed": 1,
     }

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import golden
 from cais_operator import desired, names
-from cais_operator.resource import checks
+from cais_operator.resource import Duration, checks
 from cais_registry.config import document, settings
 from cais_registry.config.settings import Settings
 from operator_builders import SETTINGS, registry
@@ -77,6 +77,34 @@ def test_the_server_takes_every_quota_that_a_spec_may_ask_for(quota: str, count:
 def test_what_a_spec_does_not_ask_for_is_not_written() -> None:
     """A server of the version before would refuse the whole file for a key that it lacks."""
     text = _config({})
-    assert not {"quota", "readOnly", "immutableTags"} & set(json.loads(text))
+    assert not {"quota", "readOnly", "immutableTags", "retention"} & set(json.loads(text))
     assert _read(text).quota is None
     assert _read(_config({"readOnly": True})).read_only
+
+
+TIMES = ["1s", "90m", "720h", "87600h"]
+
+
+@pytest.mark.parametrize("time", TIMES)
+def test_the_server_takes_every_rule_of_retention_that_a_spec_may_hold(time: str) -> None:
+    rule = {
+        "repositories": ["apps/**", "*/x"],
+        "keepTags": ["v*", "*.*-RC_*", "*"],
+        "keepLast": 1000,
+        "keepNewerThan": time,
+        "keepPulledWithin": time,
+        "untaggedAfter": time,
+        "dryRun": True,
+    }
+    found = _read(_config({"retention": [rule, {"repositories": ["**"], "untaggedAfter": "0s"}]}))
+    assert found.retention.problems == ()
+    assert [one.limits_tags for one in found.retention.rules] == [True, False]
+    assert found.retention.rules[0].keep_newer_than == Duration.parse(time).delta
+
+
+@given(st.from_regex(checks.TAG_GLOB.regex, fullmatch=True).filter(_is_short_tag))
+def test_the_server_takes_every_tag_glob_of_a_rule_of_retention(glob: str) -> None:
+    rule = {"repositories": ["**"], "keepTags": [glob]}
+    found = _read(_config({"retention": [rule]}))
+    assert found.retention.problems == ()
+    assert found.retention.rules[0].keep_tags == (glob,)

@@ -19,7 +19,11 @@ from cais_operator.registry_api import HttpRegistryApi
 
 PASSWORD = "a-password-of-the-stub"
 ANSWERS = {
-    "config": {"files": {"/etc/x": "ab"}, "error": None},
+    "config": {
+        "files": {"/etc/x": "ab"},
+        "error": None,
+        "retention": {"problems": ["retention[0]: x"]},
+    },
     "usage": {"bytes": 5},
     "gc": {"last": None},
 }
@@ -69,6 +73,17 @@ async def test_it_tells_what_the_server_says(tmp_path: Path) -> None:
     assert state.files == {"/etc/x": "ab"}
     assert state.usage == {"bytes": 5}
     assert state.gc == {"last": None}
+    assert state.retention_problems == ("retention[0]: x",)
+
+
+async def test_a_server_that_knows_no_retention_has_no_problems_with_it(tmp_path: Path) -> None:
+    async def older(request: web.Request) -> web.StreamResponse:
+        question = request.match_info["question"]
+        return web.json_response({"files": {}} if question == "config" else ANSWERS[question])
+
+    async with server(tmp_path, older) as (api, ca):
+        state = await api.state(host="127.0.0.1", ca=ca, password=PASSWORD)
+    assert (state.error, state.retention_problems) == (None, ())
 
 
 async def test_a_wrong_password_is_told_and_not_shown(tmp_path: Path) -> None:

@@ -285,16 +285,3 @@ async def test_many_repositories_and_more_tags_than_a_page_are_gone_through(
         assert len(lines) == sum(range(11, 16))
         for size, repo in enumerate(repos, 14):
             assert await tags(core, repo) == {f"t{n:02}" for n in range(size - 3, size)}
-
-
-async def test_reports_of_old_runs_are_forgotten(world: World) -> None:
-    set_rules(world, {"keepTags": ["v*"], "dryRun": True})
-    async with world.open() as core:
-        await push_image(core, "one", "a", "b")
-        first = await core.collector.start()
-        await core.collector.wait()
-        for _ in range(4):
-            world.clock.forward(HOUR)
-            assert len(await report(core)) == 2
-        assert await core.collector.report(first.id, after=0, limit=9) == []
-        assert await count(core, "gc_report") == 6

@@ -47,6 +47,10 @@ def _immutable(repositories: list[str], tags: list[str]) -> Spec:
     return {"immutableTags": [{"repositories": repositories, "tags": tags}]}
 
 
+def _kept(**rule: Any) -> Spec:
+    return {"retention": [{"repositories": ["**"], **rule}]}
+
+
 def _pod(**pod: Any) -> Spec:
     return {"pod": pod}
 
@@ -165,6 +169,26 @@ CASES = (
         refused={"quota": "0Gi"},
     ),
     Case(
+        message="keepNewerThan must be more than 0s and at most 87600h",
+        accepted=_kept(keepNewerThan="87600h"),
+        refused=_kept(keepNewerThan="87600h1s"),
+    ),
+    Case(
+        message="keepNewerThan must be more than 0s and at most 87600h",
+        accepted=_kept(keepNewerThan="1s"),
+        refused=_kept(keepNewerThan="0h0s"),
+    ),
+    Case(
+        message="keepPulledWithin must be more than 0s and at most 87600h",
+        accepted=_kept(keepPulledWithin="720h"),
+        refused=_kept(keepPulledWithin="0s"),
+    ),
+    Case(
+        message="untaggedAfter may be at most 87600h",
+        accepted=_kept(untaggedAfter="0s"),
+        refused=_kept(untaggedAfter="87601h"),
+    ),
+    Case(
         message="labels that begin with app.kubernetes.io/",
         accepted=_pod(labels={"example.com/app.kubernetes.io": "a"}),
         refused=_pod(labels={"app.kubernetes.io/name": "a"}),
@@ -205,5 +229,16 @@ BROKEN: tuple[tuple[str, Spec], ...] = (
     ("spec.immutableTags[0].tags[0]", _immutable(["**"], ["**"])),
     ("spec.immutableTags[0].tags[0]", _immutable(["**"], ["v" * 129])),
     ("spec.immutableTags[0].tags[1]", _immutable(["**"], ["v*", "v*"])),
+    ("spec.retention[0].repositories", {"retention": [{"keepLast": 1}]}),
+    ("spec.retention[0].repositories", _kept(repositories=[])),
+    ("spec.retention[0].repositories[0]", _kept(repositories=["apps/["])),
+    ("spec.retention[0].keepTags[0]", _kept(keepTags=["v[0-9]"])),
+    ("spec.retention[0].keepTags[0]", _kept(keepTags=["v**"])),
+    ("spec.retention[0].keepTags[0]", _kept(keepTags=[""])),
+    ("spec.retention[0].keepLast", _kept(keepLast=0)),
+    ("spec.retention[0].keepLast", _kept(keepLast=1001)),
+    ("spec.retention[0].keepNewerThan", _kept(keepNewerThan="30d")),
+    ("spec.retention[0].untaggedAfter", _kept(untaggedAfter="")),
+    ("spec.retention", {"retention": [{"repositories": ["**"]}] * 33}),
     ("spec.pod.resources.limits.memory", _pod(resources={"limits": {"memory": "lots"}})),
 )

@@ -13,7 +13,7 @@ from cais_operator.certificates import Authority
 from cais_operator.desired.metadata import finish
 from cais_operator.observed import Live
 from cais_operator.render import Manifest, render
-from cais_operator.resource import Registry, Rule, Spec
+from cais_operator.resource import Registry, RetentionRule, Rule, Spec
 from cais_operator.settings import Settings
 
 _CONFIG_KEY = "server.yaml"
@@ -76,6 +76,28 @@ def _live_part(registry: Registry) -> dict[str, Any]:
             "undeleteWindow": str(collection.undelete_window),
         },
         **_limits(registry.spec),
+        **_retention(registry),
+    }
+
+
+def _retention(registry: Registry) -> dict[str, Any]:
+    """The block of the rules; none without rules, so that an older server reads the rest."""
+    rules = [_kept_by(rule) for rule in registry.spec.retention]
+    return {"retention": rules} if rules else {}
+
+
+def _kept_by(rule: RetentionRule) -> dict[str, Any]:
+    times = {
+        "keepNewerThan": rule.keep_newer_than,
+        "keepPulledWithin": rule.keep_pulled_within,
+        "untaggedAfter": rule.untagged_after,
+    }
+    return {
+        "repositories": list(rule.repositories),
+        "keepTags": list(rule.keep_tags),
+        **({} if rule.keep_last is None else {"keepLast": rule.keep_last}),
+        **{field: str(time) for field, time in times.items() if time is not None},
+        "dryRun": rule.dry_run,
     }
 
 

@@ -112,6 +112,19 @@ class GarbageCollection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionRule:
+    """What is kept in some repositories; a rule that names nothing to keep by keeps all tags."""
+
+    repositories: Annotated[tuple[Annotated[str, REPOSITORY_GLOB], ...], AT_LEAST_ONE, Limit(32)]
+    keep_tags: Annotated[tuple[Annotated[str, TAG_GLOB], ...], Limit(32)] = ()
+    keep_last: Annotated[int, Range(1, 1000)] | None = None
+    keep_newer_than: Duration | None = None
+    keep_pulled_within: Duration | None = None
+    untagged_after: Duration | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImmutableTags:
     """Tags of some repositories that, once there, stay as they are."""
 
@@ -149,6 +162,7 @@ class Spec:
     access: Access = field(default_factory=Access)
     expose: Expose = field(default_factory=Expose)
     garbage_collection: GarbageCollection = field(default_factory=GarbageCollection)
+    retention: Annotated[tuple[RetentionRule, ...], Limit(32)] = ()
     immutable_tags: Annotated[tuple[ImmutableTags, ...], Limit(32)] = ()
     quota: Quantity | None = None
     read_only: bool = False

@@ -14,7 +14,15 @@ from cais_operator import names
 from cais_operator.errors import Problem
 from cais_operator.observed import Observed, capacity, requested
 from cais_operator.resource import Registry
-from cais_operator.status import certificate, content, garbage, server, storage, writable
+from cais_operator.status import (
+    certificate,
+    content,
+    garbage,
+    retention,
+    server,
+    storage,
+    writable,
+)
 from cais_operator.status.conditions import Condition, by_type, written
 
 # what the server said last stands while it is silent
@@ -36,7 +44,8 @@ def of(
     """
     before = by_type(registry.status)
     found = tuple(_conditions(registry, observed, problems, now))
-    kept = [dict(before[one]) for one in _KEPT if one in before and one not in _types(found)]
+    stands = (*_KEPT, retention.TYPE) if registry.spec.retention else _KEPT
+    kept = [dict(before[one]) for one in stands if one in before and one not in _types(found)]
     conditions = written(found, before, generation=registry.generation, now=now) + kept
     new = {
         "observedGeneration": registry.generation,
@@ -76,7 +85,11 @@ def _conditions(
         yield from _stalled("Rejected", observed.rejected)
     else:
         yield from _ready(registry, [one for one in parts if one is not None])
-    others = (garbage.condition(registry, observed, now), storage.pressure(observed.server))
+    others = (
+        garbage.condition(registry, observed, now),
+        retention.condition(registry, observed),
+        storage.pressure(observed.server),
+    )
     yield from filter(None, (*parts, *others))
 
 

@@ -38,6 +38,8 @@ def block(
         "lastRunTime": ended_at(last),
         "lastSuccessTime": ended_at(success),
         "durationSeconds": round(success["durationSeconds"], 1) if success else None,
+        "tagsDeleted": success.get("tagsDeleted"),
+        "untaggedDeleted": success.get("untaggedDeleted"),
         "blobsDeleted": success.get("blobsDeleted"),
         "bytesReclaimed": success.get("bytesReclaimed"),
         "bytesReclaimable": reclaimable,

@@ -20,8 +20,9 @@ from cais_registry.stores.gc_verdict import Gone, decide
 from cais_registry.stores.repo_rows import find_repo
 from cais_registry.stores.report_rows import ReportLine, report_after
 
-MOST_EXPECTED: Final = 100_000
-"""Deletions by retention whose bytes a dry run counts; it keeps them in memory."""
+MOST_COUNTED: Final = 100_000
+"""Manifests, memberships and blobs, of each, after which a rehearsal counts no further: it has to
+remember them."""
 
 _NOTHING: Final = Gone()
 
@@ -70,7 +71,10 @@ def _review(connection: Connection, entry: Entry, times: Times, counts: Counts) 
 
 
 class _Rehearsal:
-    """Takes the decisions of a run over a snapshot, and remembers what would be gone."""
+    """Takes the decisions of a run over a snapshot, and remembers what would be gone.
+
+    Beyond `MOST_COUNTED` of a kind it stops, so that memory is bounded: then less is counted.
+    """
 
     def __init__(self, connection: Connection, times: Times) -> None:
         self.counts = Counts()
@@ -78,6 +82,7 @@ class _Rehearsal:
         self._times = times
         self._gone = Gone()
         self._waiting: dict[Kind, list[Entry]] = {kind: [] for kind in Kind}
+        self._left = dict.fromkeys(Kind, MOST_COUNTED)
 
     def expect(self, line: ReportLine) -> None:
         """Regard something as deleted that retention would delete."""
@@ -94,8 +99,10 @@ class _Rehearsal:
 
     def run(self, kind: Kind) -> None:
         for entry in due_entries(self._connection, kind, self._times):
+            if not self._left[kind]:
+                return
             self._look(entry)
-        while self._waiting[kind]:
+        while self._waiting[kind] and self._left[kind]:
             self._look(self._waiting[kind].pop())
 
     def _look(self, entry: Entry) -> None:
@@ -103,6 +110,7 @@ class _Rehearsal:
         if not verdict.purge:
             return
         after = consequences(self._connection, entry, self._times.policy)
+        self._left[entry.kind] -= 1
         self._gone.rows.add((entry.kind, entry.repo_id, entry.digest))
         for name, target in after.tags:
             self._gone.tags.add((entry.repo_id, name))
@@ -113,17 +121,17 @@ class _Rehearsal:
 
 
 def rehearse(connection: Connection, times: Times, *, run_id: str | None = None) -> Counts:
-    """Count what reviews would find to be garbage, and change nothing.
+    """Count what reviews would find to be garbage, up to `MOST_COUNTED`, and change nothing.
 
     Args:
         connection: A snapshot.
         times: The moment; `Times.end` counts what can ever be reclaimed as things stand.
         run_id: A dry run, whose report says what retention would delete: that counts as deleted
-            when there is no window to wait for, up to `MOST_EXPECTED` lines.
+            when there is no window to wait for, up to `MOST_COUNTED` lines.
     """
     rehearsal = _Rehearsal(connection, times)
     if run_id is not None and times.window == 0:
-        for line in report_after(connection, run_id, 0, MOST_EXPECTED):
+        for line in report_after(connection, run_id, 0, MOST_COUNTED):
             if not line.dry_run:
                 rehearsal.expect(line)
     for kind in (Kind.MANIFEST, Kind.MEMBER, Kind.BYTES):

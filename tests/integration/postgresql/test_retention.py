@@ -19,6 +19,7 @@ from registry import test_pulls
 from registry.test_pulls import *  # noqa: F403 - the tests
 from registry.test_retention import *  # noqa: F403 - the tests
 from registry.test_retention_property import PUSHES, RULES, WINDOWS, check
+from registry.test_retention_reports import *  # noqa: F403 - the tests
 from registry.test_retention_untagged import *  # noqa: F403 - the tests
 from retention_support import set_rules
 from support.postgresql import Cluster
