@@ -15,3 +15,7 @@ bench-collection: install ## Garbage collection of 100,000 dead blobs beside pus
 	mkdir -p build
 	go build -o build/bench-push bench/push/main.go
 	$(BIN)/python bench/collection.py
+
+.PHONY: bench-retention
+bench-retention: install ## Retention over a million tags, beside pushes (about five minutes)
+	$(BIN)/python bench/retention.py
