@@ -42,6 +42,7 @@ def fail_after(name: str) -> Callable[[Connection], None]:
 async def test_what_was_written_is_read(database: Database) -> None:
     assert await database.write(add("a")) == 1
     assert await database.read(names) == ["a"]
+    assert await database.read_one(names) == ["a"]
     assert await database.read_slowly(names) == ["a"]
 
 

@@ -43,7 +43,7 @@ class Cache(Generic[T]):
 
         Args:
             key: All that the answer depends on, but the database.
-            work: Reads it (`Database.read`); None, which is not remembered, for "not there".
+            work: Reads it (`Database.read_one`); None, which is not remembered, for "not there".
         """
         version = await self._database.version()
         if version != self._version:
@@ -51,7 +51,7 @@ class Cache(Generic[T]):
             self._version = version
         found = self._entries.get(key)
         if found is None:
-            found = await self._database.read(work)
+            found = await self._database.read_one(work)
             if found is not None and version is not None and version == self._version:
                 self._remember(key, found)
         return found

@@ -45,6 +45,7 @@ from cais_registry.stores.manifest_rows import (
 from cais_registry.stores.new_manifest import NewManifest
 
 _SHOWN: Final = 20
+_SMALL: Final = 16 * 1024
 
 
 _Whole: TypeAlias = tuple[ManifestRow, StoredManifest]
@@ -130,6 +131,8 @@ class Manifests:
 
     async def _parse(self, content: bytes, content_type: str | None) -> Manifest:
         most = self._limits.manifest_references
+        if len(content) <= _SMALL:  # done before a thread would have begun
+            return parse(content, content_type, max_references=most)
         return await asyncio.to_thread(parse, content, content_type, max_references=most)
 
     def _new(self, digest: Digest, content: bytes, parsed: Manifest) -> NewManifest:

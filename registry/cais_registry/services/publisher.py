@@ -89,7 +89,7 @@ class Publisher:
                 f"the bytes that were sent have digest {found}, not {digest}: send them again",
                 detail={"expected": str(digest), "found": str(found), "size": file.size},
             )
-        known = await self._database.read(partial(find_blob, digest=digest))
+        known = await self._database.read_one(partial(find_blob, digest=digest))
         commit = Commit(
             upload=ref.id.value,
             spare=upload_key(ref.id.value),

@@ -34,7 +34,7 @@ class Sessions:
         Raises:
             BlobUploadUnknown: If it ended, has expired, or belongs to somebody else.
         """
-        row = await self._database.read(
+        row = await self._database.read_one(
             partial(find_upload, upload=ref.id.value, repo=ref.repo, principal=ref.principal)
         )
         if row is None or row.expires_at <= self._database.now():

@@ -43,6 +43,13 @@ class Database(Protocol):
             Unavailable: If the database is away.
         """
 
+    async def read_one(self, work: Callable[[Connection], T]) -> T:
+        """Run a function of one statement at most, which is a snapshot by itself: the cheapest.
+
+        Raises:
+            Unavailable: If the database is away.
+        """
+
     async def read_slowly(self, work: Callable[[Connection], T]) -> T:
         """Run a function that may take long over one snapshot; short reads do not wait for it."""
 

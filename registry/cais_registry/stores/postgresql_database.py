@@ -90,6 +90,10 @@ class PostgresDatabase(Database):
         """
         return await self._short.run(work, self.now())
 
+    async def read_one(self, work: Callable[[Connection], T]) -> T:
+        """Run a function of one statement; see `read`."""
+        return await self.read(work)
+
     async def read_slowly(self, work: Callable[[Connection], T]) -> T:
         """Run a function that may take long over one snapshot, on a connection of its own."""
         return await self._long.run(work, self.now())

@@ -2,12 +2,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from cais_registry.stores.connection import Connection
+from cais_registry.stores.connection import Connection, Params, Row
 from cais_registry.stores.database import MAX_WAITING, Database, microseconds
 from cais_registry.stores.migrate import migrate
 from cais_registry.stores.sqlite import SqliteConnection, connect, translated
@@ -57,6 +57,17 @@ class SqliteDatabase(Database):
         """Run a short function over one snapshot (point queries, pages: microseconds)."""
         return _snapshot(self._reader, work, self.now())
 
+    async def read_one(self, work: Callable[[Connection], T]) -> T:
+        """Run a function of one statement, without a transaction around it.
+
+        Raises:
+            RuntimeError: If the function runs a second statement: it may see another snapshot.
+        """
+        try:
+            return work(_Once(self._reader, self.now()))
+        except Exception as error:
+            raise translated(error) from error
+
     async def read_slowly(self, work: Callable[[Connection], T]) -> T:
         """Run a function that may take long over one snapshot, away from the event loop."""
         if self._slow is None:
@@ -85,6 +96,25 @@ class SqliteDatabase(Database):
             pool.shutdown()
             connection.raw.close()
         self._reader.raw.close()
+
+
+class _Once:
+    """A connection that runs one statement."""
+
+    __slots__ = ("_connection", "now")
+
+    def __init__(self, connection: SqliteConnection, now: int) -> None:
+        self._connection: SqliteConnection | None = connection
+        self.now = now
+
+    def execute(self, sql: str, params: Params | None = None) -> list[Row]:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            raise RuntimeError("a second statement needs a snapshot: use `read`")
+        return connection.execute(sql, params)
+
+    def rows(self, sql: str, params: Params | None = None) -> Iterator[Row]:
+        return iter(self.execute(sql, params))
 
 
 def _snapshot(connection: SqliteConnection, work: Callable[[Connection], T], now: int) -> T:
