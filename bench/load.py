@@ -36,7 +36,7 @@ def gets(url: str, *, connections: int = 16, seconds: float = 3.0, login: str = 
     return Gets(
         rate=float(_found(r"Requests/sec:\s+([0-9.]+)", text)),
         bytes_rate=_quantity(_found(r"Transfer/sec:\s+(\S+)", text)),
-        p99=_quantity(_found(r"99%\s+(\S+)", text)),
+        p99=_quantity(_found(r"\n\s+99%\s+(\S+)", text)),
     )
 
 

@@ -84,7 +84,7 @@ def versions() -> str:
     return "\n".join(f"- {name}: {text}" for name, text in found.items())
 
 
-def page(sections: dict[str, list[Row]], *, disk: float, rounds: int) -> str:
+def page(sections: dict[str, list[Row]], *, disk: float, rounds: int, listings: str) -> str:
     """The whole page: words from page.md, with the figures of this run."""
     tables = "\n\n".join(f"### {name}\n\n{table(rows)}" for name, rows in sections.items())
     values = {
@@ -93,6 +93,7 @@ def page(sections: dict[str, list[Row]], *, disk: float, rounds: int) -> str:
         "disk": f"{disk:.0f} MB/s",
         "rounds": str(rounds),
         "tables": tables,
+        "listings": listings,
     }
     text = (_HERE / "page.md").read_text()
     return re.sub(r"\{\{(\w+)\}\}", lambda found: values[found[1]], text)

@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import listings
 import load
 import report
 import scenarios
@@ -203,8 +204,16 @@ def main() -> int:
     if "tmpfs".find(options.only) >= 0 or "push" in options.only or "PUT" in options.only:
         with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="cais-bench-") as name:
             sections["TLS, data on tmpfs"] = tls_and_tmpfs(Path(name), options)
+    figures: list[listings.Figure] = []
+    if options.only in "pages of listings":
+        with tempfile.TemporaryDirectory(dir=build, prefix="bench-") as name:
+            figures = listings.measured(Path(name))
+            print(listings.table(figures), flush=True)
     if options.write:
-        options.write.write_text(report.page(sections, disk=disk, rounds=options.rounds))
+        text = report.page(
+            sections, disk=disk, rounds=options.rounds, listings=listings.table(figures)
+        )
+        options.write.write_text(text)
     return 0
 
 
