@@ -139,6 +139,7 @@ def measured(
 
 def _figure(server: Server, case: Case, asks: int) -> Figure:
     connection = server.connect()
+    asks = asks if case.user != "wild" else max(asks // 10, 2)  # each looks at all names
     times = {}
     for length in _PAGES:
         took = sorted(_ask(connection, case, length) for _ in range(asks))
