@@ -14,7 +14,7 @@ from cais_registry.http import accesslog
 from cais_registry.http.patience import Patience
 from cais_registry.http.requests import read
 from cais_registry.http.sinks import to_logging
-from cais_registry.http.stats import Done, Stats
+from cais_registry.http.stats import Done
 
 
 def record(message: str = "hello", **fields: object) -> logging.LogRecord:
@@ -138,12 +138,3 @@ def test_only_probes_that_fail_are_logged(
     request, done = read(scope, _nothing, Patience()), _done("probe", status)
     accesslog.write(request, done, user=None, sink=to_logging(accesslog.LOGGER))
     assert len(caplog.records) == count
-
-
-def test_requests_are_counted_by_kind() -> None:
-    stats = Stats()
-    for status in (200, 200, 404):
-        stats.count(_done("blob", status))
-    assert stats.requests["blob", "GET", 200] == 2
-    assert sum(stats.durations["blob"].counts) == 3
-    assert stats.bytes_sent == 15

@@ -13,6 +13,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, Final
 
+from cais_registry import __version__
 from cais_registry.app import certificates, logs, notices, objects
 from cais_registry.app.files import Files, Loaded
 from cais_registry.app.lines import Lines
@@ -22,7 +23,7 @@ from cais_registry.http import accesslog, audit
 from cais_registry.http.application import Application
 from cais_registry.http.audit import AuditLog
 from cais_registry.http.credentials import Verifier
-from cais_registry.http.deps import Deps, LoadedFiles
+from cais_registry.http.deps import Deps, Facts, LoadedFiles
 from cais_registry.http.draining import Door
 from cais_registry.http.gate import Gate
 from cais_registry.http.requests import Receive, Scope, Send
@@ -75,6 +76,8 @@ class Worker:
         self._application: Application | None = None
         self._door: Door | None = None
         self._certificate = files.certificate_hash()
+        pair = files.loaded.pair
+        self._validity = None if pair is None else certificates.validity(pair)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the whole life (ASGI 3, `http` and `lifespan` scopes)."""
@@ -135,6 +138,7 @@ class Worker:
                 stats=Stats(),
                 access_log=self._sink(accesslog.LOGGER),
                 audit=self._audit(),
+                facts=self._facts(),
                 loaded=self._loaded,
                 manifest_bytes=limits.manifest_bytes,
                 tags_per_push=limits.tags_per_push,
@@ -153,11 +157,19 @@ class Worker:
         return AuditLog(self._sink(audit.LOGGER), pulls=log.audit_pulls) if log.audit else None
 
     def _notices(self, core: Core) -> notices.Notices:
-        pair = self._files.loaded.pair
         return notices.Notices(
             space=core.store.space,
-            validity=None if pair is None else certificates.validity(pair),
+            validity=self._validity,
             error=lambda: self._files.error,
+        )
+
+    def _facts(self) -> Facts:
+        loaded = self._files.loaded
+        return Facts(
+            version=__version__,
+            database="sqlite" if loaded.settings.database is None else "postgresql",
+            storage="files" if loaded.settings.storage is None else "s3",
+            certificate_expiry=None if self._validity is None else self._validity.end,
         )
 
     def _retire(self) -> None:

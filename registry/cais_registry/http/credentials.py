@@ -28,6 +28,10 @@ class Verifier:
 
     A pair that was verified is remembered as a keyed hash, never as itself, until it was not used
     for a few minutes, and only as long as the user's bcrypt hash stays the same.
+
+    Attributes:
+        outcomes: How many checks succeeded, failed, or were throttled; one that is remembered is
+            none.
     """
 
     def __init__(
@@ -45,6 +49,7 @@ class Verifier:
         self._verified: OrderedDict[bytes, float] = OrderedDict()
         self._running: dict[bytes, asyncio.Task[bool]] = {}
         self._waiting: Counter[tuple[str, str]] = Counter()
+        self.outcomes: Counter[str] = Counter()
         self._pool = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="bcrypt")
 
     def replace(self, users: Mapping[str, bytes]) -> None:
@@ -68,6 +73,7 @@ class Verifier:
         """
         secret = password.encode()
         if len(secret) > _MOST_PASSWORD_BYTES or b"\0" in secret:
+            self.outcomes["failure"] += 1
             return False
         hashed = self._users.get(user)
         fingerprint = self._fingerprint(user, hashed or b"", secret)
@@ -75,6 +81,7 @@ class Verifier:
             return True
         asked_by = (("client", client), ("user", user))
         is_right = await self._check_once(fingerprint, secret, hashed or self._decoy(), asked_by)
+        self.outcomes["success" if is_right and hashed is not None else "failure"] += 1
         if not is_right or hashed is None:
             return False
         self._remember(fingerprint)
@@ -92,6 +99,7 @@ class Verifier:
         if task is None:
             is_full = any(self._waiting[who] >= _MOST_WAITING_EACH for who in asked_by)
             if is_full or len(self._running) >= _MOST_WAITING:
+                self.outcomes["throttled"] += 1
                 raise TooManyRequests("too many passwords are being checked; try again in a second")
             task = asyncio.create_task(self._check(secret, hashed))
             self._running[fingerprint] = task

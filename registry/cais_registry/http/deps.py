@@ -27,6 +27,24 @@ class LoadedFiles:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a process is, for as long as it lives.
+
+    Attributes:
+        version: Of the program.
+        database: `sqlite` or `postgresql`.
+        storage: `files` or `s3`.
+        certificate_expiry: Until when its certificate is valid, in seconds since 1970; None for
+            plain HTTP.
+    """
+
+    version: str
+    database: str
+    storage: str
+    certificate_expiry: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deps:
     """What handlers work with, built once per worker.
 
@@ -36,6 +54,7 @@ class Deps:
         stats: Counts for `/metrics`.
         access_log: Takes a line for each request.
         audit: Tells who did what, or was refused; None when nobody wants to know.
+        facts: What this process is.
         loaded: Tells which files are loaded at this moment.
         manifest_bytes: Largest manifest that is read.
         tags_per_push: Most `tag` parameters in one push.
@@ -47,6 +66,7 @@ class Deps:
     stats: Stats
     access_log: Sink
     audit: AuditLog | None
+    facts: Facts
     loaded: Callable[[], LoadedFiles]
     manifest_bytes: int
     tags_per_push: int

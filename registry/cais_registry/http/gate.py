@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -90,6 +90,11 @@ class Gate:
         if not await self._verifier.verify(user, password, client=request.client):
             raise Unauthorized("user name or password is wrong")
         return Caller(user=user, permissions=permissions)
+
+    @property
+    def logins(self) -> Mapping[str, int]:
+        """How many passwords were checked, by outcome (`Verifier.outcomes`)."""
+        return {} if self._verifier is None else self._verifier.outcomes
 
     def claimed(self, request: Request) -> str | None:
         """The user that a request claims to be of, if there is such a one; nothing is proved."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from cais_registry.http import scrape
 from cais_registry.http.deps import Deps
 from cais_registry.http.responses import Response, to_json
 from cais_registry.http.router import Probe
@@ -26,6 +27,5 @@ async def handle(deps: Deps, path: Probe) -> Response:
 async def _metrics(deps: Deps) -> Response:
     from cais_registry.http import metrics  # noqa: PLC0415 - spares memory where nobody scrapes
 
-    usage = await deps.core.usage.report()
     kind = ("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-    return Response(headers=(kind,), body=metrics.render(deps.stats, usage))
+    return Response(headers=(kind,), body=metrics.render(await scrape.take(deps)))

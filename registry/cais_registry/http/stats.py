@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
-BUCKETS: Final = (0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0)
+BUCKETS: Final = (
+    *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),  # manifests, small blobs
+    *(10.0, 60.0, 600.0),  # large blobs, which take as long as the client's line
+)
 """Seconds."""
 
 
@@ -35,16 +37,24 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):  # made for every request
 
 
 @dataclass(slots=True)
-class Durations:
-    """How long requests of one kind took.
+class Series:
+    """Finished requests of one route, method and status.
 
     Attributes:
-        counts: Requests per bucket, the last one without bound.
-        seconds: Sum.
+        counts: Requests per bucket of their duration, the last one without bound.
+        seconds: Sum of their durations.
+        received: Bytes of their bodies.
+        sent: Bytes of the answers' bodies.
     """
 
     counts: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
     seconds: float = 0.0
+    received: int = 0
+    sent: int = 0
+
+
+Key: TypeAlias = tuple[str, str, int]
+"""Route, method and status."""
 
 
 @dataclass(slots=True)
@@ -52,24 +62,20 @@ class Stats:
     """Everything `/metrics` tells about requests; few labels, none that a client chooses.
 
     Attributes:
-        requests: By kind of path, method and status.
-        durations: By kind of path.
-        bytes_received: In bodies of requests.
-        bytes_sent: In bodies of responses.
+        series: By route, method and status.
         in_flight: Requests at this moment.
     """
 
-    requests: Counter[tuple[str, str, int]] = field(default_factory=Counter)
-    durations: dict[str, Durations] = field(default_factory=dict)
-    bytes_received: int = 0
-    bytes_sent: int = 0
+    series: dict[Key, Series] = field(default_factory=dict)
     in_flight: int = 0
 
     def count(self, done: Done) -> None:
         """Add a finished request."""
-        self.requests[done.kind, done.method, done.status] += 1
-        durations = self.durations.setdefault(done.kind, Durations())
-        durations.counts[bisect_left(BUCKETS, done.seconds)] += 1
-        durations.seconds += done.seconds
-        self.bytes_received += done.received
-        self.bytes_sent += done.sent
+        key = (done.kind, done.method, done.status)
+        series = self.series.get(key)
+        if series is None:
+            series = self.series[key] = Series()
+        series.counts[bisect_left(BUCKETS, done.seconds)] += 1
+        series.seconds += done.seconds
+        series.received += done.received
+        series.sent += done.sent

@@ -14,6 +14,43 @@ class RunState(StrEnum):
     FAILED = "Failed"
 
 
+@dataclass(slots=True)
+class RunTotals:
+    """What the runs of one process did, dry runs left out.
+
+    Attributes:
+        succeeded: Runs.
+        failed: Runs.
+        seconds: From start to finish, added up.
+        manifests: Deleted.
+        blobs: Deleted.
+        uploads: Expired.
+        bytes: Given back to the disk.
+    """
+
+    succeeded: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    manifests: int = 0
+    blobs: int = 0
+    uploads: int = 0
+    bytes: int = 0
+
+    def add(self, run: Run) -> None:
+        """Add a run that has finished."""
+        if run.dry_run or run.finished_at is None:
+            return
+        if run.state is RunState.SUCCEEDED:
+            self.succeeded += 1
+        else:
+            self.failed += 1
+        self.seconds += (run.finished_at - run.started_at).total_seconds()
+        self.manifests += run.manifests_deleted
+        self.blobs += run.blobs_deleted
+        self.uploads += run.uploads_expired
+        self.bytes += run.bytes_reclaimed
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One run of garbage collection, as reported while and after it goes.

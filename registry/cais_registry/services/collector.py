@@ -16,7 +16,7 @@ from typing import Final
 
 from cais_registry.model.errors import StorageFull
 from cais_registry.model.policy import Policy
-from cais_registry.model.run import Run, RunState
+from cais_registry.model.run import Run, RunState, RunTotals
 from cais_registry.services.failpoints import Failpoint, no_failpoint
 from cais_registry.services.reaper import Reaper
 from cais_registry.services.retention import Keeper, RulesChanged
@@ -40,6 +40,9 @@ class GarbageCollector:
     """Runs garbage collection in the background, one run at a time, while pushes go on.
 
     The file `gc.lock` says that a run goes, in whichever process; it ends with that process.
+
+    Attributes:
+        totals: What the runs of this process did.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of a run
@@ -60,6 +63,7 @@ class GarbageCollector:
         self._failpoint = failpoint
         self._task: asyncio.Task[None] | None = None
         self._run: Run | None = None
+        self.totals = RunTotals()
 
     async def start(self, *, dry_run: bool = False) -> Run:
         """Begin a run and return at once; a run that is going is returned instead.
@@ -195,6 +199,7 @@ class GarbageCollector:
             finished_at=_time(self._database.now()),
             message=message or _summary(run),
         )
+        self.totals.add(self._run)
 
     def _known(self) -> Run:
         if self._run is None:

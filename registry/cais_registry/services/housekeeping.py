@@ -41,6 +41,11 @@ class Housekeeping:
         self._mirror = mirror
         self._pulls = pulls
 
+    @property
+    def snapshot_at(self) -> float | None:
+        """When the newest snapshot of the database was taken, in seconds since 1970, if any."""
+        return None if self._snapshots is None else self._snapshots.newest
+
     async def tick(self) -> None:
         """Do what is due now; cheap when nothing is."""
         await self._reaper.expire_uploads(self._database.now())

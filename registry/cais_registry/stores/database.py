@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable
 from typing import Final, Protocol, TypeVar
 
 from cais_registry.stores.connection import Connection
+from cais_registry.stores.writer import WriteCounts
 
 T = TypeVar("T")
 MAX_WAITING: Final = 1024
@@ -61,6 +62,9 @@ class Database(Protocol):
             Unavailable: If the database is away; whether anything was changed is unknown.
             Exception: Whatever the function raises; nothing was changed.
         """
+
+    def counts(self) -> WriteCounts:
+        """What this process has written since it opened the database."""
 
     def close(self) -> None:
         """Finish the writes that wait, then close."""

@@ -95,14 +95,3 @@ def _index_of_referrers(connection: Connection, repo_id: int, subject: Digest) -
         {"repo": repo_id, "tag": subject.referrers_tag, "kind": OCI_INDEX},
     )
     return None if row is None else str(row["digest"])
-
-
-def totals(connection: Connection) -> tuple[int, int]:
-    """Repositories that hold a manifest, and tags."""
-    rows = connection.execute(
-        "SELECT (SELECT COUNT(*) FROM repository r WHERE EXISTS"
-        " (SELECT 1 FROM manifest WHERE repo_id = r.id AND deleted_at IS NULL)) AS repositories,"
-        " (SELECT COUNT(*) FROM tag) AS tags"
-    )
-    row = rows[0]
-    return row["repositories"], row["tags"]

@@ -13,7 +13,7 @@ from cais_registry.stores.database import MAX_WAITING, Database, microseconds
 from cais_registry.stores.layout import UnusableData
 from cais_registry.stores.postgresql import PostgresConnection, translated
 from cais_registry.stores.postgresql_migrate import migrate
-from cais_registry.stores.writer import Job, Writer
+from cais_registry.stores.writer import Job, WriteCounts, Writer
 
 T = TypeVar("T")
 _READERS: Final = 4
@@ -110,6 +110,10 @@ class PostgresDatabase(Database):
             future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
             self._writer.submit(Job(work, future))
             return await future
+
+    def counts(self) -> WriteCounts:
+        """What this process has written since it opened the database."""
+        return self._writer.counts()
 
     def close(self) -> None:
         """Finish the writes that wait, then close."""

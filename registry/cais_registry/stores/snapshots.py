@@ -19,7 +19,12 @@ KEPT: Final = 3
 
 
 class Snapshots:
-    """Takes one an hour at most, and only when something was written since the last one."""
+    """Takes one an hour at most, and only when something was written since the last one.
+
+    Attributes:
+        newest: When the newest one was taken, in seconds since 1970, as of the last look; None
+            when there was none.
+    """
 
     def __init__(self, database: Path) -> None:
         """Prepare; the folder `snapshots` beside the database is made when there is one to keep.
@@ -29,6 +34,7 @@ class Snapshots:
         """
         self._database = database
         self._folder = database.parent / FOLDER
+        self.newest: float | None = None
 
     def take(self, now: int) -> Path | None:
         """Take a snapshot if one is due; blocks, while reads and writes of others go on.
@@ -45,9 +51,10 @@ class Snapshots:
         """
         seconds = now // 1_000_000
         taken = self.taken()
-        if taken and seconds - int(taken[-1].stat().st_mtime) < INTERVAL_SECONDS:
+        self.newest = newest = taken[-1].stat().st_mtime if taken else None
+        if newest is not None and seconds - int(newest) < INTERVAL_SECONDS:
             return None
-        if taken and self._written() <= taken[-1].stat().st_mtime:
+        if newest is not None and self._written() <= newest:
             return None
         check_room(os.statvfs(self._database.parent), 2 * self._database.stat().st_size)
         return self._take(seconds)
@@ -70,6 +77,7 @@ class Snapshots:
         sync_folder(self._folder)
         for old in self.taken()[:-KEPT]:
             old.unlink()
+        self.newest = float(seconds)
         return path
 
     def taken(self) -> list[Path]:

@@ -11,7 +11,7 @@ from cais_registry.stores.connection import Connection, Params, Row
 from cais_registry.stores.database import MAX_WAITING, Database, microseconds
 from cais_registry.stores.migrate import migrate
 from cais_registry.stores.sqlite import SqliteConnection, connect, translated
-from cais_registry.stores.writer import Job, Writer
+from cais_registry.stores.writer import Job, WriteCounts, Writer
 
 T = TypeVar("T")
 
@@ -87,6 +87,10 @@ class SqliteDatabase(Database):
             future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
             self._writer.submit(Job(work, future))
             return await future
+
+    def counts(self) -> WriteCounts:
+        """What this process has written since it opened the database."""
+        return self._writer.counts()
 
     def close(self) -> None:
         """Finish the writes that wait, then close."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from typing import Any, Final, Protocol
 
@@ -65,6 +66,23 @@ class _BatchLost(Exception):  # noqa: N818 - a signal inside this module
     """The database has rolled the whole transaction back."""
 
 
+@dataclass(slots=True)
+class WriteCounts:
+    """What a writer has done since it was made.
+
+    Attributes:
+        writes: Jobs that were committed, or that failed by themselves.
+        transactions: Commits that they shared.
+        seconds: How long those transactions took, the disk included.
+        waiting: Jobs that wait at this moment.
+    """
+
+    writes: int = 0
+    transactions: int = 0
+    seconds: float = 0.0
+    waiting: int = 0
+
+
 class Writer:
     """Runs jobs in order, in batches, on a thread of its own.
 
@@ -76,6 +94,7 @@ class Writer:
         self._connection = connection
         self._clock = clock
         self.last = 0
+        self._counts = WriteCounts()
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._coming: list[Job] = []
         self._thread = threading.Thread(target=self._serve, name="cais-writer", daemon=True)
@@ -94,6 +113,10 @@ class Writer:
         coming, self._coming = self._coming, []
         for job in coming:
             self._queue.put(job)
+
+    def counts(self) -> WriteCounts:
+        """What was done so far."""
+        return replace(self._counts, waiting=self._queue.qsize())
 
     def stop(self) -> None:
         """Finish what was taken, then end the thread and close the connection."""
@@ -151,12 +174,16 @@ class Writer:
         return None
 
     def _transact(self, batch: list[Job], do: Callable[[Job], None]) -> None:
+        began = time.perf_counter()
         newest = self._connection.begin(write=True, now=self._time())
         self.last = max(self.last, newest)
         for job in batch:
             self._connection.now = self._time()
             do(job)
         self._connection.commit()
+        self._counts.writes += len(batch)
+        self._counts.transactions += 1
+        self._counts.seconds += time.perf_counter() - began
 
     def _do(self, job: Job) -> None:
         job.result = job.work(self._connection)

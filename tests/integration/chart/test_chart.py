@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The chart as Helm renders it, with the values that people set."""
 
+import json
 import subprocess
 from typing import Any
 
@@ -55,6 +56,7 @@ def test_chart_passes_helms_own_lint() -> None:
         ["--set-json", 'tolerations=[{"operator":"Exists"}]'],
         ["--set-json", 'affinity={"podAntiAffinity":{}}'],
         ["--set", "commonLabels.team=platform,podLabels.tier=ops,podAnnotations.note=x"],
+        ["--set", "monitoring.dashboard.create=true"],
         ["--set", "serviceAccount.name=own,serviceAccount.annotations.role=y"],
         ["--set", "nodeSelector.disk=ssd,priorityClassName=system-cluster-critical"],
     ],
@@ -97,6 +99,19 @@ def test_second_replica_brings_a_disruption_budget() -> None:
     assert budget["spec"]["minAvailable"] == 1
 
 
+def test_the_dashboard_is_a_config_map_that_grafana_finds_where_that_is_asked_for() -> None:
+    assert not of_kind(render(), "ConfigMap")
+    on = "monitoring.dashboard.create=true,monitoring.dashboard.namespace=grafana"
+    folder = "monitoring.dashboard.annotations.grafana_folder=Registries"
+    (found,) = of_kind(render("--set", f"{on},{folder}"), "ConfigMap")
+    metadata = found["metadata"]
+    assert metadata["namespace"] == "grafana"
+    assert metadata["labels"]["grafana_dashboard"] == "1"
+    assert metadata["annotations"] == {"grafana_folder": "Registries"}
+    source = chart.CHART / "files" / "dashboards" / "registry.json"
+    assert json.loads(found["data"]["cais-registry.json"]) == json.loads(source.read_text())
+
+
 def test_crd_stays_out_where_someone_else_installs_it() -> None:
     assert of_kind(render(), "CustomResourceDefinition")
     assert not of_kind(render("--set", "crds.install=false"), "CustomResourceDefinition")
@@ -110,6 +125,7 @@ def test_crd_stays_out_where_someone_else_installs_it() -> None:
         ("image.pullPolicy=Sometimes", "pullPolicy"),
         ("watchNamespaces={Team_A}", "watchNamespaces"),
         ("operator.workers=0", "workers"),
+        ("monitoring.dashboard.enabled=true", "enabled"),
         ("image.operator.tag=a b", "tag"),
     ],
 )

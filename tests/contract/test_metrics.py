@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The server's metrics: named by Prometheus's conventions, documented, and on the dashboard.
+
+https://prometheus.io/docs/practices/naming/ and the checks of `promtool check metrics`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from cais_registry.http import metrics
+from support.scraped import families, scrape
+
+ROOT = Path(__file__).parents[2]
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+DASHBOARD = ROOT / "charts" / "cais" / "files" / "dashboards" / "registry.json"
+LABELS: Final = {
+    "route", "method", "status", "status_class", "outcome", "kind",
+    "version", "database", "storage",
+}  # fmt: skip
+"""None of them has a value that a client chooses (tests/integration/registry/test_metrics.py)."""
+
+_OTHER_UNITS: Final = re.compile(r"_(ms|milliseconds|minutes|hours|days|kb|mb|gb|percent)(_|$)")
+_COUNTED_TWICE: Final = re.compile(r"_(count|sum|bucket|info_info|total_total)$")
+_PROMQL_NAME: Final = re.compile(r"\b(?:cais|process)_[a-z0-9_]+")
+
+
+def faults(text: str) -> Iterator[str]:
+    """What is wrong with the names of a scrape."""
+    for name, family in families(text).items():
+        if not family.documentation.endswith(".") or family.type == "unknown":
+            yield f"{name} lacks HELP or TYPE"
+        if not re.fullmatch(r"(cais|process)_[a-z0-9_]+", name) or "__" in name:
+            yield f"{name} is no name"
+        if _OTHER_UNITS.search(name) or _COUNTED_TWICE.search(name):
+            yield f"{name} has no base unit, or a suffix that a type adds"
+        if name.endswith("_total") and family.type != "counter":
+            yield f"{name} is no counter"
+        if "timestamp" in name and not name.endswith("_timestamp_seconds"):
+            yield f"{name} is no timestamp in seconds"
+        if family.type == "histogram" and not name.endswith(("_seconds", "_bytes")):
+            yield f"{name} has no unit"
+        for sample in family.samples:
+            for label in set(sample.labels) - LABELS - {"le"}:
+                yield f"{name} has the label {label}"
+
+
+def expected() -> set[str]:
+    return set(families(metrics.render(scrape())))
+
+
+def test_names_follow_the_conventions() -> None:
+    text = metrics.render(scrape()).decode()
+    assert list(faults(text)) == []
+    raw = [line for line in text.splitlines() if line.startswith("# TYPE")]
+    counters = [line for line in raw if line.endswith(" counter")]
+    assert all(line.split()[2].endswith("_total") for line in counters)
+    assert len(counters) > 10
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cais_tags 1\n",
+        "# HELP cais_wait_ms W.\n# TYPE cais_wait_ms gauge\ncais_wait_ms 1\n",
+        "# HELP cais_x_count X.\n# TYPE cais_x_count gauge\ncais_x_count 1\n",
+        "# HELP cais_x_total X.\n# TYPE cais_x_total gauge\ncais_x_total 1\n",
+        "# HELP cais_x_timestamp X.\n# TYPE cais_x_timestamp gauge\ncais_x_timestamp 1\n",
+        "# HELP other X.\n# TYPE other gauge\nother 1\n",
+        '# HELP cais_x X.\n# TYPE cais_x gauge\ncais_x{user="bob"} 1\n',
+        '# HELP cais_x X.\n# TYPE cais_x histogram\ncais_x_bucket{le="+Inf"} 1\ncais_x_count 1\n',
+    ],
+)
+def test_a_name_that_does_not_is_found(text: str) -> None:
+    assert list(faults(text))
+
+
+def test_every_metric_is_documented_and_every_documented_one_exists() -> None:
+    documented = set(re.findall(r"`(cais_[a-z_]+)(?:\{[a-z_, ]*\})?`", OPERATIONS))
+    assert documented == {name for name in expected() if name.startswith("cais_")}
+
+
+def test_labels_are_documented_as_they_are() -> None:
+    for name, family in families(metrics.render(scrape())).items():
+        labels = sorted({label for s in family.samples for label in s.labels} - {"le"})
+        if labels and name.startswith("cais_"):
+            found = re.search(rf"`{name}\{{([a-z_, ]*)\}}`", OPERATIONS)
+            assert found, name
+            assert sorted(found[1].split(", ")) == labels
+
+
+def expressions(node: Any) -> Iterator[str]:
+    """All PromQL of a dashboard."""
+    if isinstance(node, dict):
+        yield from (node[key] for key in ("expr", "definition") if isinstance(node.get(key), str))
+        node = list(node.values())
+    if isinstance(node, list):
+        for one in node:
+            yield from expressions(one)
+
+
+def used(text: str) -> set[str]:
+    """Names of metrics in PromQL, without what a histogram adds to them."""
+    return {re.sub(r"_(bucket|count|sum)$", "", name) for name in _PROMQL_NAME.findall(text)}
+
+
+def test_the_dashboard_uses_only_metrics_and_labels_that_exist() -> None:
+    found = list(expressions(json.loads(DASHBOARD.read_text())))
+    assert len(found) > 25
+    allowed = LABELS | {"job", "instance", "le"}
+    for text in found:
+        assert used(text) <= expected(), text
+        matchers = re.findall(r'([a-z_]+)(?:=~|!=|=)"', text)
+        grouped = [
+            one for group in re.findall(r"by \(([^)]*)\)", text) for one in group.split(", ")
+        ]
+        assert {*matchers, *grouped} <= allowed, text
+
+
+def test_the_dashboard_shows_nearly_everything() -> None:
+    shown = {name for text in expressions(json.loads(DASHBOARD.read_text())) for name in used(text)}
+    left = {name for name in expected() - shown if name.startswith("cais_")}
+    assert left <= {
+        "cais_gc_run_seconds_total",
+        "cais_gc_last_run_timestamp_seconds",
+        "cais_usage_timestamp_seconds",
+    }
+
+
+def test_panels_of_the_dashboard_are_named_and_told_apart() -> None:
+    dashboard = json.loads(DASHBOARD.read_text())
+    panels = dashboard["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    for panel in panels:
+        assert panel["title"]
+        assert panel["type"] == "row" or (panel["targets"] and panel["description"])
+        x, width = panel["gridPos"]["x"], panel["gridPos"]["w"]
+        assert x + width <= 24
