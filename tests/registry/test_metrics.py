@@ -1,10 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from cais_registry.http import metrics
-from cais_registry.http.stats import BUCKETS
+from cais_registry.http.deps import Deps, LoadedFiles
+from cais_registry.http.gate import Gate
+from cais_registry.http.scrape import take
+from cais_registry.http.stats import BUCKETS, Stats
+from cais_registry.model.errors import Unavailable
+from cais_registry.services.access import OPEN
+from core_support import World
 from support.scraped import done, families, scrape, value
 
 
@@ -64,3 +72,27 @@ def test_a_process_tells_of_itself() -> None:
         "process_start_time_seconds",
         "process_cpu_seconds_total",
     } <= set(found)
+
+
+async def test_a_scrape_is_answered_while_the_database_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(_: object) -> None:
+        raise Unavailable("the database is away")
+
+    async with World(tmp_path).open() as core:
+        deps = Deps(
+            core=core,
+            gate=Gate(OPEN, verifier=None, realm=None),
+            stats=Stats(),
+            access_log=lambda *_: None,
+            audit=None,
+            notices=tuple,
+            facts=scrape().facts,
+            loaded=lambda: LoadedFiles(files={}, error=None),
+            manifest_bytes=1,
+            tags_per_push=1,
+        )
+        assert (await take(deps)).known is not None
+        monkeypatch.setattr(core.database, "read", away)
+        assert (await take(deps)).known is None

@@ -104,4 +104,6 @@ def test_what_is_no_path_of_ours_is_refused(
 
 
 def test_every_kind_of_path_has_its_methods() -> None:
-    assert set(router.METHODS) == set(router.Path.__args__)
+    assert {*router.METHODS, router.AdminPath} == set(router.Path.__args__)
+    with pytest.raises(MethodNotAllowed, match=r"allowed: GET, HEAD$"):
+        router.parse("POST", "/cais/v1/usage")

@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from cais_registry.cli import client
 from cais_registry.cli.errors import CommandError
 from cais_registry.cli.usage import human
@@ -107,15 +109,14 @@ def _offline(options: argparse.Namespace) -> dict[str, Any]:
 
 
 async def _check(data: Path, options: argparse.Namespace) -> dict[str, Any]:
-    from cais_registry.http.admin import describe_check  # noqa: PLC0415 - loads much
+    from cais_registry.http.admin_views import check_view  # noqa: PLC0415 - loads much
     from cais_registry.services.checker import CheckOptions  # noqa: PLC0415 - see above
     from cais_registry.services.core import open_core  # noqa: PLC0415 - see above
 
     core = await open_core(data)
     try:
         wanted = CheckOptions(repair=options.repair, digests=options.digests)
-        report = describe_check(await core.checker.run(wanted))
+        report: dict[str, Any] = msgspec.to_builtins(check_view(await core.checker.run(wanted)))
     finally:
         await core.close()
-    assert report is not None  # noqa: S101 - for the type checker: it is None for no check only
     return report

@@ -24,6 +24,7 @@ _ADMIN: Final = {
     "fsck": Action.ADMIN,
     "usage": Action.USAGE,
     "config": Action.USAGE,
+    "openapi.json": Action.USAGE,
     "deleted": Action.ADMIN,
     "undelete": Action.ADMIN,
 }

@@ -114,6 +114,7 @@ def _runs(runs: RunTotals) -> Iterator[Metric]:
     deleted.add_metric(("manifest",), runs.manifests)
     deleted.add_metric(("blob",), runs.blobs)
     deleted.add_metric(("upload",), runs.uploads)
+    deleted.add_metric(("tag",), runs.tags)
     yield from (count, deleted)
     yield from _counters(
         (

@@ -72,8 +72,11 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):  # made for every req
 
 
 def to_json(content: Any, *, status: int = 200, headers: Headers = ()) -> Response:  # noqa: ANN401 - any JSON
-    """Answer with JSON, and a `Content-Type` unless `headers` has one."""
+    """Answer with JSON (a Struct, or plain values), and a `Content-Type` unless there is one."""
     given = {name.lower() for name, _ in headers}
     kind: Headers = () if "content-type" in given else (("Content-Type", "application/json"),)
-    body = json.dumps(content, separators=(",", ":")).encode()
+    if isinstance(content, msgspec.Struct):
+        body = msgspec.json.encode(content)
+    else:
+        body = json.dumps(content, separators=(",", ":")).encode()
     return Response(status=status, headers=(*kind, *headers), body=body)

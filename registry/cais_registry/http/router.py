@@ -92,6 +92,12 @@ class AdminPath:
     item: str | None = None
     part: str | None = None
 
+    @property
+    def shape(self) -> str:
+        """How it is written down in tables."""
+        words = (self.noun, None if self.item is None else "<id>", self.part)
+        return "/".join(word for word in words if word is not None)
+
 
 Path: TypeAlias = (
     Probe
@@ -117,8 +123,19 @@ METHODS: Final[dict[type[Path], tuple[str, ...]]] = {
     ManifestPath: (*_READ, "PUT", "DELETE"),
     TagsPath: _READ,
     ReferrersPath: _READ,
-    AdminPath: (*_READ, "POST"),
 }
+ADMIN: Final[dict[str, tuple[str, ...]]] = {
+    "gc": (*_READ, "POST"),
+    "gc/<id>": _READ,
+    "gc/<id>/report": _READ,
+    "fsck": (*_READ, "POST"),
+    "usage": _READ,
+    "config": _READ,
+    "deleted": _READ,
+    "undelete": ("POST",),
+    "openapi.json": _READ,
+}
+"""Methods of everything below `/cais/v1/`, by `AdminPath.shape`."""
 
 
 def parse(method: str, path: str) -> Path:
@@ -135,7 +152,7 @@ def parse(method: str, path: str) -> Path:
         DigestInvalid, TagInvalid, BlobUploadUnknown: For the last part of the path.
     """
     parsed = _parse_again(path) if len(path) <= _LONGEST_REMEMBERED else _parse(path)
-    allowed = METHODS[type(parsed)]
+    allowed = ADMIN[parsed.shape] if isinstance(parsed, AdminPath) else METHODS[type(parsed)]
     if method not in allowed:
         raise MethodNotAllowed(method, allowed)
     return parsed
@@ -191,20 +208,9 @@ def _blob_or_upload(repo: RepoName, tail: str) -> Path:
     return BlobPath(repo, Digest.parse(tail))
 
 
-_ADMIN: Final = ("gc", "fsck", "usage", "config", "deleted", "undelete")
-
-
 def _admin(rest: str) -> AdminPath:
     noun, *more = rest.split("/")
-    match noun, more:
-        case str(), [] if noun in _ADMIN:
-            return AdminPath(noun)
-        case "gc", [str(run_id)] if run_id:
-            return AdminPath(noun, run_id)
-        case "gc", [str(run_id), "report"] if run_id:
-            return AdminPath(noun, run_id, "report")
-        case _:
-            raise NoSuchPage(
-                "there is nothing here; /cais/v1/ has gc/<id>, gc/<id>/report and "
-                f"{', '.join(_ADMIN)}"
-            )
+    path = AdminPath(noun, *more[:2])
+    if len(more) > 2 or "" in more or path.shape not in ADMIN:  # noqa: PLR2004 - its fields
+        raise NoSuchPage(f"there is nothing here; /cais/v1/ has {', '.join(ADMIN)}")
+    return path

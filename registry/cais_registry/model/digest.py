@@ -11,6 +11,9 @@ from cais_registry.model.errors import BlobUploadUnknown, DigestInvalid
 LENGTHS: Final = {"sha256": 64, "sha512": 128}
 """Algorithms that are taken, with the number of hexadecimal characters of each."""
 
+DIGEST: Final = "(?:" + "|".join(f"{name}:[0-9a-f]{{{n}}}" for name, n in LENGTHS.items()) + ")"
+"""As a regular expression that has to match the whole of a text."""
+
 _HEX = re.compile(r"[0-9a-f]+")
 _UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
 

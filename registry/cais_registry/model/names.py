@@ -11,8 +11,11 @@ MAX_REPO_NAME: Final = 255
 """Characters; clients limit host and name together to this."""
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
-_REPO_NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
-_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
+REPO_NAME: Final = rf"{_COMPONENT}(?:/{_COMPONENT})*"
+TAG: Final = r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"
+"""As regular expressions that have to match the whole of a text."""
+
+_REPO_NAME, _TAG = re.compile(REPO_NAME), re.compile(TAG)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -25,6 +25,7 @@ class RunTotals:
         manifests: Deleted.
         blobs: Deleted.
         uploads: Expired.
+        tags: Deleted by rules of retention.
         bytes: Given back to the disk.
     """
 
@@ -34,6 +35,7 @@ class RunTotals:
     manifests: int = 0
     blobs: int = 0
     uploads: int = 0
+    tags: int = 0
     bytes: int = 0
 
     def add(self, run: Run) -> None:
@@ -48,6 +50,7 @@ class RunTotals:
         self.manifests += run.manifests_deleted
         self.blobs += run.blobs_deleted
         self.uploads += run.uploads_expired
+        self.tags += run.tags_deleted
         self.bytes += run.bytes_reclaimed
 
 

@@ -116,7 +116,7 @@ class Writer:
 
     def counts(self) -> WriteCounts:
         """What was done so far."""
-        return replace(self._counts, waiting=self._queue.qsize())
+        return replace(self._counts, waiting=self._queue.qsize() + len(self._coming))
 
     def stop(self) -> None:
         """Finish what was taken, then end the thread and close the connection."""

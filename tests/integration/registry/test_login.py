@@ -199,7 +199,7 @@ def test_what_is_loaded_is_reported_by_its_hash(tmp_path: Path) -> None:
                 str(path): digest_of(path.read_bytes()).removeprefix("sha256:")
                 for path in (users, tmp_path / "server.yaml")
             }
-            return bool(found == {"files": wanted, "error": None})
+            return bool((found["files"], found["error"]) == (wanted, None))
 
         assert is_loaded()
         users.write_text(htpasswd(ci="x", other="y"))
