@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,34 +12,36 @@ import pytest
 from obstore.store import MemoryStore
 
 from cais_registry.model.digest import Digest
-from cais_registry.model.errors import BlobUploadUnknown, UploadBusy
+from cais_registry.model.errors import BlobUploadUnknown, QuotaExceeded, UploadBusy
+from cais_registry.model.policy import Policy
 from cais_registry.services.core import Core, open_core
 from cais_registry.services.failpoints import Failpoint, no_failpoint
-from cais_registry.services.uploads import Chunk, UploadRef
+from cais_registry.services.uploads import Chunk
 from cais_registry.stores.blob_rows import Commit, Committed, commit_upload
 from cais_registry.stores.bucket import Bucket
 from cais_registry.stores.layout import blob_key, upload_key
 from cais_registry.stores.object_store import ObjectStore
 from cais_registry.stores.tombstone_rows import oldest
-from core_support import REPO, chunk, collect, push_blob
+from core_support import REPO, begin_upload, chunk, collect, count, push_blob
 
 
 @asynccontextmanager
 async def server(
-    data: Path, objects: MemoryStore, failpoint: Failpoint = no_failpoint
+    data: Path,
+    objects: MemoryStore,
+    failpoint: Failpoint = no_failpoint,
+    policy: Callable[[], Policy] = Policy,
 ) -> AsyncIterator[Core]:
     core = await open_core(
-        data, store=lambda pool: ObjectStore(Bucket(objects), pool), failpoint=failpoint
+        data,
+        store=lambda pool: ObjectStore(Bucket(objects), pool),
+        failpoint=failpoint,
+        policy=policy,
     )
     try:
         yield core
     finally:
         await core.close()
-
-
-async def begin(core: Core) -> UploadRef:
-    status = await core.uploads.start(REPO, "ci")
-    return UploadRef(repo=REPO, principal="ci", id=status.id)
 
 
 async def read(core: Core, digest: Digest) -> bytes:
@@ -54,7 +56,7 @@ def keys(objects: MemoryStore) -> list[str]:
 async def test_an_upload_goes_on_and_ends_on_another_server(tmp_path: Path) -> None:
     objects = MemoryStore()
     async with server(tmp_path, objects) as one, server(tmp_path, objects) as two:
-        ref = await begin(one)
+        ref = await begin_upload(one)
         await one.uploads.append(ref, chunk(b"first"))
         assert (await two.uploads.status(ref)).size == 5
         await two.uploads.append(ref, chunk(b"second", start=5))
@@ -74,7 +76,7 @@ async def test_of_two_servers_that_take_a_chunk_at_once_one_wins(tmp_path: Path)
         await on.wait()
 
     async with server(tmp_path, objects) as one, server(tmp_path, objects) as two:
-        ref = await begin(one)
+        ref = await begin_upload(one)
         loser = asyncio.create_task(one.uploads.append(ref, Chunk(body=slow())))
         await inside.wait()
         await two.uploads.append(ref, chunk(b"winner"))
@@ -91,7 +93,7 @@ async def test_of_two_servers_that_take_a_chunk_at_once_one_wins(tmp_path: Path)
 async def test_a_second_end_of_an_upload_leaves_the_blob_of_the_first_alone(tmp_path: Path) -> None:
     objects = MemoryStore()
     async with server(tmp_path, objects) as one:
-        ref = await begin(one)
+        ref = await begin_upload(one)
         await one.uploads.append(ref, chunk(b"bytes"))
         digest, name = Digest.of(b"bytes"), ref.id.value
         await one.uploads.finish(ref, digest)
@@ -119,3 +121,27 @@ async def test_a_blob_in_one_request_goes_straight_to_its_key_also_an_empty_one(
             assert await read(one, digest) == content
             await push_blob(one, content)  # the second time its bytes are dropped
         assert len(keys(objects)) == 2
+
+
+async def test_an_upload_that_the_quota_does_not_take_leaves_no_object(tmp_path: Path) -> None:
+    objects, quota = MemoryStore(), [100]
+
+    async def shrinking() -> AsyncIterator[bytes]:
+        yield b"fits at first"
+        quota[0] = 1
+
+    async with server(tmp_path, objects, policy=lambda: Policy(quota=quota[0])) as core:
+        ref = await begin_upload(core)
+        await core.uploads.append(ref, chunk(b"a" * 60))
+        with pytest.raises(QuotaExceeded):
+            await core.uploads.append(ref, chunk(b"a" * 60, start=60))
+        digest = Digest.of(b"fits at first")
+        with pytest.raises(QuotaExceeded):  # whole in the bucket before its transaction
+            await core.uploads.push(REPO, "ci", digest, Chunk(body=shrinking()))
+        quota[0] = 100
+        ref = await begin_upload(core)
+        with pytest.raises(QuotaExceeded):
+            await core.uploads.finish(ref, digest, Chunk(body=shrinking()))
+        assert keys(objects) == []
+        assert await count(core, "upload") == 0
+        assert await count(core, "blob") == 0

@@ -104,7 +104,7 @@ async def test_a_stream_of_unknown_length_ends_where_the_quota_does(world: World
 
         async def stream() -> AsyncIterator[bytes]:
             nonlocal sent
-            while True:
+            for _ in range(100):
                 sent += 50_000
                 yield bytes(50_000)
 
@@ -222,3 +222,21 @@ async def test_a_damaged_blob_is_healed_also_above_the_quota(world: World) -> No
         path.unlink()
         await core.uploads.push(REPO, "ci", digest, Chunk(body=body(LAYER)))
         assert await stored(core) == len(LAYER)
+
+
+async def test_a_refusal_does_not_wait_for_a_count_that_takes_long(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cais_registry.services.changes._PATIENCE_SECONDS", 0.01)
+    async with world.open() as core:
+        limit(world, 1)
+
+        async def never() -> int:
+            await asyncio.Event().wait()
+            return 0
+
+        vars(core.uploads)["_changes"]._reclaimable = never
+        with pytest.raises(QuotaExceeded) as caught:
+            await push_blob(core, b"more")
+        assert "Garbage" not in caught.value.message
+        assert caught.value.detail == {"used": 0, "added": 4, "limit": 1}

@@ -131,8 +131,8 @@ class QuotaExceeded(RegistryError):  # noqa: N818 - named after the setting
         )
         if free_soon is not None:
             message += (
-                f". Garbage collection can free {free_soon} bytes of what was deleted before, "
-                "once the times for which that is kept are over"
+                f". Garbage collection can free {free_soon} bytes that nothing uses, now or "
+                "once the times for which they are kept are over"
             )
         detail: dict[str, Detail] = {"used": used, "added": added, "limit": limit}
         if free_soon is not None:

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from cais_registry.model.digest import Digest
 from cais_registry.model.errors import QuotaExceeded
@@ -16,6 +17,7 @@ from cais_registry.stores.database import Database
 from cais_registry.stores.usage_rows import stored_bytes
 
 T = TypeVar("T")
+_PATIENCE_SECONDS: Final = 1.0
 
 
 class Changes:
@@ -87,10 +89,17 @@ class Changes:
         return room
 
     async def explained(self, error: QuotaExceeded) -> QuotaExceeded:
-        """The same error, which also tells what garbage collection can give back."""
+        """The same error, which also tells what garbage collection can give back, if that is known.
+
+        Counting may take long where much waits to be collected; nobody waits for it.
+        """
         if error.free_soon is not None:
             return error
-        free_soon = await self._reclaimable()
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                free_soon = await self._reclaimable()
+        except TimeoutError:
+            return error
         return QuotaExceeded(
             used=error.used, added=error.added, limit=error.limit, free_soon=free_soon
         )

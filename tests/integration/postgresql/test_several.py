@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from cais_registry.model.errors import Unavailable
+from cais_registry.stores import postgresql_migrate
 from cais_registry.stores.connection import Connection
 from cais_registry.stores.migrate import SchemaUnknown
 from cais_registry.stores.postgresql_database import PostgresDatabase
@@ -82,6 +83,28 @@ def test_several_servers_may_migrate_at_once(dsn: str) -> None:
     with ThreadPoolExecutor(6) as pool:
         for database in list(pool.map(PostgresDatabase, [dsn] * 6)):
             database.close()
+
+
+def test_bytes_of_an_older_database_are_counted(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = postgresql_migrate.scripts()
+    since = next(number for number, text in known.items() if "TABLE usage" in text)
+    older = {number: text for number, text in known.items() if number < since}
+    with monkeypatch.context() as patch:
+        patch.setattr(postgresql_migrate, "scripts", lambda: older)
+        PostgresDatabase(dsn).close()
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        insert = (
+            "INSERT INTO blob (digest, size, storage_key, created_at, verified_at)"
+            " VALUES (%s, 100, %s, 0, 0)"
+        )
+        connection.execute(insert, ["one", "k1"])
+        PostgresDatabase(dsn).close()
+        assert connection.execute("SELECT bytes FROM usage").fetchone() == (100,)
+        connection.execute(insert, ["two", "k2"])  # as a server of the version before does
+        connection.execute("UPDATE blob SET size = 30 WHERE digest = 'one'")
+        assert connection.execute("SELECT bytes FROM usage").fetchone() == (130,)
+        connection.execute("DELETE FROM blob")
+        assert connection.execute("SELECT bytes FROM usage").fetchone() == (0,)
 
 
 def test_a_database_of_a_newer_version_is_refused_with_what_to_do(dsn: str) -> None:
