@@ -124,3 +124,16 @@ def _run(**fields: Any) -> dict[str, Any]:
 )
 def test_a_run_is_told_in_a_line(run: dict[str, Any], text: str) -> None:
     assert gc.describe(run) == text
+
+
+def test_a_dry_run_that_meets_a_real_one_says_so_and_lists_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def going(*_: Any) -> Any:
+        return _run(state="Running")
+
+    monkeypatch.setattr(client.Client, "call", going)
+    assert cli.main(["gc", "--server", "http://x", "--dry-run"]) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "garbage collection r1 is running, and it is no dry run" in told.err

@@ -22,6 +22,11 @@ def run(options: argparse.Namespace) -> int:
     """Start garbage collection, wait if asked to, and report; a dry run lists what would go."""
     server = client.build(options)
     started = server.call("POST", "/cais/v1/gc", {"dryRun": options.dry_run})
+    if options.dry_run and not started["dryRun"]:
+        raise CommandError(
+            f"garbage collection {started['id']} is running, and it is no dry run: try again when "
+            "it has ended"
+        )
     report = _wait(server, started) if options.wait or options.dry_run else started
     if report["dryRun"]:
         for line in _lines(server, report):
