@@ -31,6 +31,15 @@ def test_migrations_are_numbered_without_a_gap() -> None:
     assert list(scripts()) == list(range(1, len(scripts()) + 1))
 
 
+def test_two_migrations_of_one_number_are_seen_and_none_is_left_out(tmp_path: Path) -> None:
+    for name in ("0001_a.sql", "0002_b.sql", "0002_c.sql"):
+        (tmp_path / name).write_text(f"-- {name}\n")
+    with pytest.raises(ValueError, match=r"0002_c\.sql: another migration has the number 2"):
+        numbered(tmp_path)
+    (tmp_path / "0002_c.sql").rename(tmp_path / "0003_c.sql")
+    assert list(numbered(tmp_path)) == [1, 2, 3]
+
+
 def test_each_migration_is_there_for_both_databases() -> None:
     folder = files("cais_registry.stores") / "migrations"
     assert list(numbered(folder / "postgresql")) == list(numbered(folder))

@@ -25,9 +25,20 @@ def scripts() -> dict[int, str]:
 
 
 def numbered(folder: Traversable) -> dict[int, str]:
-    """The scripts `NNNN_what.sql` of a folder, by their numbers."""
-    found = {int(f.name[:4]): f.read_text("utf-8") for f in folder.iterdir() if _is_script(f.name)}
-    return dict(sorted(found.items()))
+    """The scripts `NNNN_what.sql` of a folder, by their numbers.
+
+    Raises:
+        ValueError: If two have the same number: one of them would never be applied.
+    """
+    found: dict[int, str] = {}
+    for script in sorted(folder.iterdir(), key=lambda one: one.name):
+        if not _is_script(script.name):
+            continue
+        number = int(script.name[:4])
+        if number in found:
+            raise ValueError(f"{script.name}: another migration has the number {number}")
+        found[number] = script.read_text("utf-8")
+    return found
 
 
 def _is_script(name: str) -> bool:
