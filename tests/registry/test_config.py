@@ -27,7 +27,8 @@ quota: 16106127360
 readOnly: true
 immutableTags: [{repositories: ["apps/**"], tags: ["v*"]}]
 log: {format: json}
-limits: {manifestBytes: 8388608, sparseManifests: true}
+limits: {manifestBytes: 8388608, sparseManifests: true, slowestBytesPerSecond: 0}
+timeouts: {stalled: 5m, upload: 48h}
 """
 
 
@@ -46,6 +47,8 @@ def test_every_setting_of_a_file_is_used() -> None:
     assert found.immutable_tags == (document.TagRule(repositories=("apps/**",), tags=("v*",)),)
     assert found.limits.manifest_bytes == 8 * 1024 * 1024
     assert found.limits.sparse_manifests
+    assert found.limits.slowest_bytes_per_second == 0
+    assert (found.stalled, found.upload) == (timedelta(minutes=5), timedelta(days=2))
 
 
 def test_json_says_the_same_as_yaml() -> None:
@@ -147,6 +150,11 @@ def _immutable(repositories: list[str], tags: list[str]) -> str:
         ("timeouts: {drain: soon}", {}, "timeouts.drain"),
         ("limits: {tagsPerPush: 0}", {}, "limits.tagsPerPush"),
         ("limits: {manifestReferences: 0}", {}, "limits.manifestReferences"),
+        ("limits: {openUploads: 0}", {}, "limits.openUploads: at least 1"),
+        ("limits: {openUploadsPerUser: 0}", {}, "limits.openUploadsPerUser"),
+        ("limits: {slowestBytesPerSecond: -1}", {}, "limits.slowestBytesPerSecond: at least 0"),
+        ("timeouts: {stalled: 0s}", {}, "timeouts.stalled: '0s' is not between 1s and 1h"),
+        ("timeouts: {upload: 721h}", {}, "timeouts.upload: '721h' is not between 1s and 720h"),
         (_rule("Apps/**"), {}, "access.rules[0].repositories: 'Apps/**'"),
         (_rule("a**"), {}, "access.rules[0].repositories"),
         (_rule("/a"), {}, "access.rules[0].repositories"),

@@ -8,6 +8,7 @@ import pytest
 from cais_registry.http import metrics
 from cais_registry.http.deps import Deps, LoadedFiles
 from cais_registry.http.gate import Gate
+from cais_registry.http.patience import Slowest
 from cais_registry.http.scrape import take
 from cais_registry.http.stats import BUCKETS, Stats
 from cais_registry.model.errors import Unavailable
@@ -92,6 +93,8 @@ async def test_a_scrape_is_answered_while_the_database_is_away(
             loaded=lambda: LoadedFiles(files={}, error=None),
             manifest_bytes=1,
             tags_per_push=1,
+            slowest=Slowest(),
+            cut=lambda _: None,
         )
         assert (await take(deps)).known is not None
         monkeypatch.setattr(core.database, "read", away)

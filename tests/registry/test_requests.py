@@ -11,9 +11,11 @@ import pytest
 
 from cais_registry.http import requests, sending
 from cais_registry.http.errors import BadRequest, RequestTimeout
-from cais_registry.http.patience import Patience
+from cais_registry.http.patience import Patience, Slowest
 from cais_registry.http.responses import FileBody, Response
 from cais_registry.model.errors import ManifestTooLarge, SizeInvalid
+
+HURRIED = Slowest(seconds=0.01, count=1)
 
 
 class Client:
@@ -41,7 +43,9 @@ class Client:
     def received(self) -> bytes:
         return b"".join(m["body"] for m in self.messages if m["type"] == "http.response.body")
 
-    def request(self, *headers: tuple[bytes, bytes], query: bytes = b"") -> requests.Request:
+    def request(
+        self, *headers: tuple[bytes, bytes], query: bytes = b"", patience: Patience | None = None
+    ) -> requests.Request:
         scope = {
             "method": "PUT",
             "path": "/decoded",
@@ -49,7 +53,7 @@ class Client:
             "query_string": query,
             "headers": [(b"transfer-encoding", b"chunked"), *headers],
         }
-        return requests.read(scope, self.receive, Patience())
+        return requests.read(scope, self.receive, patience or Patience())
 
 
 async def test_a_body_is_read_to_its_end() -> None:
@@ -74,10 +78,9 @@ async def test_a_truncated_body_is_an_error() -> None:
         await Client([b"ab"], ends="gone").request().body.read(limit=10)
 
 
-async def test_a_client_that_falls_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requests, "IDLE_SECONDS", 0.01)
+async def test_a_client_that_falls_silent_is_given_up() -> None:
     with pytest.raises(RequestTimeout):
-        await Client([b"ab"], ends="silent").request().body.read(limit=10)
+        await Client([b"ab"], ends="silent").request(patience=Patience(HURRIED)).body.read(limit=10)
 
 
 async def test_reading_stops_at_the_limit() -> None:
@@ -211,3 +214,32 @@ async def test_a_header_may_stand_in_several_lines() -> None:
     await sending.send_response({"method": "HEAD"}, client.receive, client.send, response)
     sent = [value for name, value in client.messages[0]["headers"] if name == b"www-authenticate"]
     assert sent == [b"Basic realm=a", b"Bearer realm=b"]
+
+
+@pytest.mark.parametrize("kind", ["file", "bytes"])
+async def test_a_client_that_does_not_take_its_answer_is_given_up(blob: Path, kind: str) -> None:
+    async def stuck(message: dict[str, Any]) -> None:
+        if message.get("body"):
+            await asyncio.Event().wait()
+
+    fd, client = opened(blob), Client([], ends="silent")
+    body = FileBody(fd=fd, start=0, length=len(CONTENT)) if kind == "file" else CONTENT
+    with pytest.raises(sending.Stalled):
+        await sending.send_response(
+            {"method": "GET"},
+            client.receive,
+            stuck,
+            Response(body=body),
+            patience=Patience(HURRIED),
+        )
+    if kind == "bytes":
+        os.close(fd)
+    assert not is_open(fd)
+
+
+async def test_a_large_answer_from_memory_goes_out_in_pieces() -> None:
+    client = Client([], ends="silent")
+    response = Response(body=CONTENT)
+    sent = await sending.send_response({"method": "GET"}, client.receive, client.send, response)
+    assert (sent, client.received) == (len(CONTENT), CONTENT)
+    assert len(client.messages) > 3

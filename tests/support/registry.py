@@ -114,6 +114,17 @@ class Server:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return [int(pid) for pid in children.read_text().split()] if children.exists() else []
 
+    def memory(self) -> int:
+        """Resident bytes of the worker."""
+        (worker,) = self.workers
+        status = Path(f"/proc/{worker}/status").read_text()
+        return 1024 * int(status.partition("VmRSS:")[2].split()[0])
+
+    def descriptors(self) -> int:
+        """Files and connections that the worker has open."""
+        (worker,) = self.workers
+        return sum(1 for _ in Path(f"/proc/{worker}/fd").iterdir())
+
     def lines(self) -> list[dict[str, Any]]:
         """What it has logged so far."""
         text = self.log.read_text()

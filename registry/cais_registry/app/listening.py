@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import resource
 import socket
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -30,8 +31,15 @@ def connection_limit() -> int:
     return max(64, min(_MOST_CONNECTIONS, (limit - _OTHER_FILES) // 2))
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, stalled: timedelta = timedelta(0)) -> socket.socket:
     """Make the listening socket.
+
+    Args:
+        host: Address to listen on.
+        port: 0 lets the system choose.
+        stalled: The kernel ends a connection whose other side has taken nothing for twice as long
+            of what was sent to it (`TCP_USER_TIMEOUT`, tcp(7)); connections inherit it. Twice, as
+            it sees a slow reader's progress in leaps only. 0 waits for ever.
 
     Raises:
         OSError: If the address is in use, or not one of this machine.
@@ -39,6 +47,8 @@ def listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     listener.setblocking(False)
+    milliseconds = round(2 * stalled.total_seconds() * 1000)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
     return listener
 
 

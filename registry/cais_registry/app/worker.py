@@ -15,10 +15,12 @@ from typing import Any, Final
 
 from cais_registry import __version__
 from cais_registry.app import certificates, logs, notices, objects
+from cais_registry.app.cutting import Scissors
 from cais_registry.app.files import Files, Loaded
 from cais_registry.app.lines import Lines
 from cais_registry.app.listening import stop_accepting
 from cais_registry.config.retention import Retention
+from cais_registry.config.settings import Settings
 from cais_registry.http import accesslog, audit
 from cais_registry.http.application import Application
 from cais_registry.http.audit import AuditLog
@@ -26,6 +28,7 @@ from cais_registry.http.credentials import Verifier
 from cais_registry.http.deps import Deps, Facts, LoadedFiles
 from cais_registry.http.draining import Door
 from cais_registry.http.gate import Gate
+from cais_registry.http.patience import Slowest
 from cais_registry.http.requests import Receive, Scope, Send
 from cais_registry.http.sinks import Sink, to_logging
 from cais_registry.http.stats import Stats
@@ -116,20 +119,22 @@ class Worker:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _open(self) -> Core:
-        configured = self._files.loaded.settings.limits
+        settings = self._files.loaded.settings
+        configured = settings.limits
         limits = Limits(
             manifest_bytes=configured.manifest_bytes,
             manifest_references=configured.manifest_references,
             tags_per_push=configured.tags_per_push,
             sparse_manifests=configured.sparse_manifests,
+            open_uploads=configured.open_uploads,
+            open_uploads_per_user=configured.open_uploads_per_user,
         )
-        data = self._files.loaded.settings.data
         core = await open_core(
-            data,
+            settings.data,
             database_url=self._files.database_url(),
             policy=lambda: self._policy,
             limits=limits,
-            store=objects.opener(self._files.loaded.settings.storage),
+            store=objects.opener(settings.storage),
         )
         self._application = Application(
             Deps(
@@ -143,6 +148,8 @@ class Worker:
                 manifest_bytes=limits.manifest_bytes,
                 tags_per_push=limits.tags_per_push,
                 notices=self._notices(core),
+                slowest=slowest(settings),
+                cut=Scissors().cut,
             )
         )
         self._door = Door(self._application)
@@ -224,6 +231,7 @@ def policy(loaded: Loaded) -> Policy:
     return Policy(
         push_lease=settings.push_lease,
         undelete_window=settings.undelete_window,
+        upload_ttl=settings.upload,
         immutable_tags=tuple(
             TagRule(repositories=rule.repositories, tags=rule.tags)
             for rule in settings.immutable_tags
@@ -237,6 +245,14 @@ def policy(loaded: Loaded) -> Policy:
 def _warn(retention: Retention) -> None:
     for problem in retention.problems:
         _logger.warning("a rule of retention is not taken: %s", problem)
+
+
+def slowest(settings: Settings) -> Slowest:
+    """How slow clients may be."""
+    seconds = settings.stalled.total_seconds()
+    return Slowest(
+        seconds=seconds, count=max(1, round(seconds * settings.limits.slowest_bytes_per_second))
+    )
 
 
 def _start(work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:

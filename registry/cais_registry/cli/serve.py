@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _listen(settings: Settings) -> socket.socket:
     try:
-        return listening.listen(settings.host, settings.port)
+        return listening.listen(settings.host, settings.port, settings.stalled)
     except OSError as error:
         reason = error.strerror or error
         raise ConfigError(

@@ -147,12 +147,18 @@ class LimitValues(_Strict, frozen=True):
         manifest_references: Most descriptors in one manifest.
         tags_per_push: Most `tag` parameters in one push.
         sparse_manifests: Take manifests although some of what they refer to is not there.
+        open_uploads: Most uploads that are begun and not ended, of everyone.
+        open_uploads_per_user: The same, of one user who has logged in.
+        slowest_bytes_per_second: Bodies that move slower than this are ended.
     """
 
     manifest_bytes: int = 4 * 1024 * 1024
     manifest_references: int = 10_000
     tags_per_push: int = 100
     sparse_manifests: bool = False
+    open_uploads: int = 10_000
+    open_uploads_per_user: int = 1000
+    slowest_bytes_per_second: int = 240
 
 
 class Timeouts(_Strict, frozen=True):
@@ -161,10 +167,14 @@ class Timeouts(_Strict, frozen=True):
     Attributes:
         idle: A connection without a whole request for so long is closed.
         drain: Running requests have so long when the server is told to stop.
+        stalled: A body that has not moved enough for so long is ended (`limits`).
+        upload: An upload that nobody writes to for so long is dropped.
     """
 
     idle: str = "30s"
     drain: str = "20s"
+    stalled: str = "60s"
+    upload: str = "24h"
 
 
 class Document(_Strict, frozen=True):

@@ -27,6 +27,7 @@ _LARGEST_QUOTA: Final = 2**63 - 1
 _MOST_PORTS: Final = 65535
 _SHORTEST_TIMEOUT: Final = timedelta(seconds=1)
 _LONGEST_TIMEOUT: Final = timedelta(hours=1)
+_LONGEST_UPLOAD: Final = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,8 @@ class Settings:
         retention: What is deleted by itself; nothing without rules.
         idle: A connection without a whole request for so long is closed.
         drain: Running requests have so long when the server is told to stop.
+        stalled: A body that has not moved enough for so long is ended.
+        upload: An upload that nobody writes to for so long is dropped.
     """
 
     data: Path
@@ -81,6 +84,8 @@ class Settings:
     limits: document.LimitValues
     idle: timedelta
     drain: timedelta
+    stalled: timedelta
+    upload: timedelta
     storage: document.Storage | None = None
     retention: Retention = field(default_factory=Retention)
 
@@ -98,6 +103,8 @@ class Settings:
             self.storage,
             self.idle,
             self.drain,
+            self.stalled,
+            self.upload,
         )
 
 
@@ -138,6 +145,8 @@ def resolve(
         idle=_timeout("timeouts.idle", doc.timeouts.idle),
         drain=_timeout("timeouts.drain", doc.timeouts.drain),
         retention=retention_rules.parse(doc.retention),
+        stalled=_timeout("timeouts.stalled", doc.timeouts.stalled),
+        upload=_timeout("timeouts.upload", doc.timeouts.upload, longest=_LONGEST_UPLOAD),
     )
 
 
@@ -214,10 +223,11 @@ def _duration(field: str, text: str) -> timedelta:
         raise ConfigError(f"{field}: {error}") from error
 
 
-def _timeout(field: str, text: str) -> timedelta:
+def _timeout(field: str, text: str, *, longest: timedelta = _LONGEST_TIMEOUT) -> timedelta:
     found = _duration(field, text)
-    if not _SHORTEST_TIMEOUT <= found <= _LONGEST_TIMEOUT:
-        raise ConfigError(f"{field}: {text[:40]!r} is not between 1s and 1h")
+    if not _SHORTEST_TIMEOUT <= found <= longest:
+        hours = longest // timedelta(hours=1)
+        raise ConfigError(f"{field}: {text[:40]!r} is not between 1s and {hours}h")
     return found
 
 
@@ -242,7 +252,12 @@ def _check_storage(storage: document.Storage | None) -> None:
 def _check_limits(limits: document.LimitValues) -> None:
     if limits.manifest_bytes < _SMALLEST_MANIFEST_LIMIT:
         raise ConfigError(f"limits.manifestBytes: at least {_SMALLEST_MANIFEST_LIMIT}")
-    if limits.manifest_references < 1:
-        raise ConfigError("limits.manifestReferences: at least 1")
-    if limits.tags_per_push < 1:
-        raise ConfigError("limits.tagsPerPush: at least 1")
+    for name, value, least in (
+        ("manifestReferences", limits.manifest_references, 1),
+        ("tagsPerPush", limits.tags_per_push, 1),
+        ("openUploads", limits.open_uploads, 1),
+        ("openUploadsPerUser", limits.open_uploads_per_user, 1),
+        ("slowestBytesPerSecond", limits.slowest_bytes_per_second, 0),
+    ):
+        if value < least:
+            raise ConfigError(f"limits.{name}: at least {least}")

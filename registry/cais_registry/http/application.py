@@ -27,7 +27,7 @@ from cais_registry.http.gate import Caller, authorise, check_writable
 from cais_registry.http.patience import Patience
 from cais_registry.http.requests import MOST_PARAMETERS, Receive, Request, Scope, Send
 from cais_registry.http.responses import Response, to_json
-from cais_registry.http.sending import common_headers, send_response
+from cais_registry.http.sending import Stalled, common_headers, send_response
 from cais_registry.http.stats import Done
 from cais_registry.model.errors import RegistryError, Unauthorized
 
@@ -58,7 +58,7 @@ class Application:
 
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
-        self._patience = Patience()
+        self._patience = Patience(deps.slowest)
         self.is_retiring = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,9 +76,13 @@ class Application:
             common = common_headers(request.path)
             if await self._is_last(request):
                 common = (*common, _CLOSE)
-            sent = await send_response(scope, receive, send, response, common)
+            patience = self._patience
+            sent = await send_response(scope, receive, send, response, common, patience=patience)
             if not request.body.is_finished:
                 await request.body.linger()
+        except Stalled as error:
+            sent = error.sent
+            self._deps.cut(http_requests.peer(scope))
         finally:
             stats.in_flight -= 1
             done = Done(

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from cais_registry.http.audit import AuditLog
 from cais_registry.http.gate import Gate
+from cais_registry.http.patience import Slowest
+from cais_registry.http.requests import Peer
 from cais_registry.http.sinks import Sink
 from cais_registry.http.stats import Stats
 from cais_registry.services.core import Core
@@ -59,6 +61,8 @@ class Deps:
         manifest_bytes: Largest manifest that is read.
         tags_per_push: Most `tag` parameters in one push.
         notices: What whoever pushes should hear of; cheap.
+        slowest: How slow clients may be.
+        cut: Ends the connection of a client, by its address and port.
     """
 
     core: Core
@@ -71,3 +75,5 @@ class Deps:
     manifest_bytes: int
     tags_per_push: int
     notices: Callable[[], Sequence[str]]
+    slowest: Slowest
+    cut: Callable[[Peer], None]

@@ -5,10 +5,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 LOOK_SECONDS: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slowest:
+    """The slowest that is put up with: so many bytes in so much waiting for the client.
+
+    Attributes:
+        seconds: Of waiting; what the server itself takes does not count.
+        count: Bytes that have to move meanwhile, at least one.
+    """
+
+    seconds: float = 60.0
+    count: int = 60 * 240
 
 
 class Patience:
@@ -16,9 +30,13 @@ class Patience:
 
     `asyncio.timeout` would make a timer for each wait: for the pieces of a small body that costs
     more than to take them in.
+
+    Attributes:
+        slowest: How slow clients may be.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, slowest: Slowest | None = None) -> None:
+        self.slowest = slowest or Slowest()
         self._until: dict[asyncio.Task[Any], float] = {}
         self._given_up: set[asyncio.Task[Any]] = set()
         self._timer: asyncio.TimerHandle | None = None

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from cais_registry.http.errors import BadRequest, RequestTimeout
+from cais_registry.http.pace import Pace
 from cais_registry.http.patience import Patience
 from cais_registry.model.errors import ManifestTooLarge, SizeInvalid
 
@@ -16,9 +17,8 @@ Scope: TypeAlias = Mapping[str, Any]
 Message: TypeAlias = Mapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
-
-IDLE_SECONDS: Final = 60.0
-"""A client that sends nothing for so long in the middle of a body has gone."""
+Peer: TypeAlias = tuple[str, int]
+"""Address and port of the other side of a connection."""
 
 MOST_PARAMETERS: Final = 256
 _MOST_DIGITS: Final = 19
@@ -45,6 +45,7 @@ class Body:
         self._receive = receive
         self._patience = patience
         self._declared = declared
+        self._pace: Pace | None = None  # most requests have no body
         self.received = 0
         self.is_finished = declared == 0
 
@@ -53,7 +54,7 @@ class Body:
 
         Raises:
             SizeInvalid: If the client goes away before the end.
-            RequestTimeout: If it stops sending.
+            RequestTimeout: If it stops sending, or hardly sends.
         """
         while not self.is_finished:
             piece = await self._next()
@@ -69,7 +70,7 @@ class Body:
         Raises:
             ManifestTooLarge: If there are more bytes.
             SizeInvalid: If the client goes away before the end.
-            RequestTimeout: If it stops sending.
+            RequestTimeout: If it stops sending, or hardly sends.
         """
         pieces = []
         async for piece in self:
@@ -93,18 +94,19 @@ class Body:
             return
 
     async def _next(self) -> bytes:
-        until = asyncio.get_running_loop().time() + IDLE_SECONDS
+        pace = self._pace = self._pace or Pace(self._patience)
         try:
-            message = await self._patience.wait(self._receive(), until)
+            message = await pace.wait(self._receive())
         except TimeoutError as error:
             raise RequestTimeout(
-                "nothing was received for a minute; send the rest again"
+                "the body came too slowly, or not at all; ask how far it is and send the rest"
             ) from error
         if message["type"] != "http.request":
             self.is_finished = True
             raise SizeInvalid("the connection ended before the body did")
         piece: bytes = message.get("body", b"")
         self.received += len(piece)
+        pace.moved(len(piece))
         # the server tells the end in a message of its own, which need not be waited for
         self.is_finished = self.received == self._declared or not message.get("more_body", False)
         return piece
@@ -174,6 +176,12 @@ def _declared(headers: Mapping[str, str]) -> int | None:
     text = headers.get("content-length", "0")
     is_number = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
     return int(text) if is_number else None
+
+
+def peer(scope: Scope) -> Peer:
+    """Whoever sent a request; the HTTP server hands the port over as text."""
+    host, port = scope["client"]
+    return host, int(port)
 
 
 def _query(text: bytes) -> tuple[tuple[str, str], ...] | None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes responses out; files in pieces, as fast as the client takes them.
+"""Writes responses out; large ones in pieces, as fast as the client takes them.
 
 The server could read a file by its name (`http.response.pathsend`), but it opens that name at a
 time of its own, when the descriptor may be closed and the name gone (docs/adr/0007).
@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Final, TypeAlias
 
+from cais_registry.http.pace import Pace
+from cais_registry.http.patience import Patience
 from cais_registry.http.requests import Receive, Scope, Send
 from cais_registry.http.responses import FileBody, Response, StreamBody
 
@@ -33,8 +36,26 @@ def common_headers(path: str) -> Encoded:
     return _V2 if path.startswith("/v2") else _COMMON
 
 
-async def send_response(
-    scope: Scope, receive: Receive, send: Send, response: Response, common: Encoded = ()
+class Stalled(Exception):  # noqa: N818 - what happened, to an answer that is under way
+    """The client does not take an answer, or hardly.
+
+    Attributes:
+        sent: Bytes of the body that were handed over.
+    """
+
+    def __init__(self, sent: int) -> None:
+        super().__init__("the client does not take the answer")
+        self.sent = sent
+
+
+async def send_response(  # noqa: PLR0913 - what an ASGI server hands over, and how to use it
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    response: Response,
+    common: Encoded = (),
+    *,
+    patience: Patience | None = None,
 ) -> int:
     """Send an answer; an open file in it is closed in any case.
 
@@ -44,25 +65,31 @@ async def send_response(
         send: Takes the messages.
         response: The answer.
         common: More headers, as they go out.
+        patience: Watches over the waiting for the client.
 
     Returns:
         Bytes of the body that were handed over.
+
+    Raises:
+        Stalled: If the client is too slow; nothing more is sent.
     """
-    body = response.body
     try:
         await send(_start(response, common))
-        if isinstance(body, bytes) or scope["method"] == "HEAD" or not body.length:
-            content = body if isinstance(body, bytes) and scope["method"] != "HEAD" else b""
-            await send({"type": "http.response.body", "body": content})
-            return len(content)
-        if isinstance(body, StreamBody):
-            return await _send_stream(receive, send, body)
-        return await _send_pieces(receive, send, body)
+        body = b"" if scope["method"] == "HEAD" or not response.length else response.body
+        if isinstance(body, bytes) and len(body) <= _PIECE:
+            await send({"type": "http.response.body", "body": body})
+            return len(body)
+        pace = Pace(patience or Patience())
+        return await _send_pieces(receive, send, _pieces(body), response.length, pace)
     finally:
-        if isinstance(body, FileBody):
-            os.close(body.fd)
-        elif isinstance(body, StreamBody):
-            body.content.close()
+        _close(response)
+
+
+def _close(response: Response) -> None:
+    if isinstance(response.body, FileBody):
+        os.close(response.body.fd)
+    elif isinstance(response.body, StreamBody):
+        response.body.content.close()
 
 
 def _start(response: Response, common: Encoded) -> dict[str, Any]:
@@ -76,42 +103,57 @@ def _start(response: Response, common: Encoded) -> dict[str, Any]:
     return {"type": "http.response.start", "status": response.status, "headers": headers}
 
 
-async def _send_pieces(receive: Receive, send: Send, body: FileBody) -> int:
-    loop = asyncio.get_running_loop()
-    gone = asyncio.ensure_future(_wait_for_disconnect(receive))
-    position, end = body.start, body.start + body.length
-    buffer = bytearray(min(_PIECE, body.length))
-    try:
-        while position < end and not gone.done():
-            size = min(_PIECE, end - position)
-            piece = _read_now(body.fd, memoryview(buffer)[:size], position)
-            if piece is None:
-                piece = await loop.run_in_executor(None, os.pread, body.fd, size, position)
-            if not piece:
-                raise OSError(f"a blob ends at byte {position} instead of {end}")
-            position += len(piece)
-            more = position < end
-            await send({"type": "http.response.body", "body": piece, "more_body": more})
-    finally:
-        gone.cancel()
-    return position - body.start
-
-
-async def _send_stream(receive: Receive, send: Send, body: StreamBody) -> int:
-    """Hand on what the store sends, as fast as the client takes it; its going ends the reading."""
+async def _send_pieces(
+    receive: Receive, send: Send, pieces: AsyncGenerator[bytes, None], length: int, pace: Pace
+) -> int:
+    """Hand on piece by piece; when the client goes, nothing more is read for it."""
     gone = asyncio.ensure_future(_wait_for_disconnect(receive))
     sent = 0
     try:
-        async with aclosing(body.content.read(body.start, body.length)) as pieces:
+        async with aclosing(pieces):
             async for piece in pieces:
                 if gone.done():
                     break
+                more = sent + len(piece) < length
+                message = {"type": "http.response.body", "body": piece, "more_body": more}
+                try:
+                    await pace.wait(send(message))
+                except TimeoutError:
+                    raise Stalled(sent) from None
                 sent += len(piece)
-                more = sent < body.length
-                await send({"type": "http.response.body", "body": piece, "more_body": more})
+                pace.moved(len(piece))
     finally:
         gone.cancel()
     return sent
+
+
+def _pieces(body: bytes | FileBody | StreamBody) -> AsyncGenerator[bytes, None]:
+    if isinstance(body, FileBody):
+        return _of_file(body)
+    if isinstance(body, StreamBody):
+        return body.content.read(body.start, body.length)
+    return _of_bytes(body)
+
+
+async def _of_bytes(body: bytes) -> AsyncGenerator[bytes, None]:
+    """A slow client costs a piece, not a copy of everything."""
+    for begin in range(0, len(body), _PIECE):
+        yield body[begin : begin + _PIECE]
+
+
+async def _of_file(body: FileBody) -> AsyncGenerator[bytes, None]:
+    loop = asyncio.get_running_loop()
+    position, end = body.start, body.start + body.length
+    buffer = bytearray(min(_PIECE, body.length))
+    while position < end:
+        size = min(_PIECE, end - position)
+        piece = _read_now(body.fd, memoryview(buffer)[:size], position)
+        if piece is None:
+            piece = await loop.run_in_executor(None, os.pread, body.fd, size, position)
+        if not piece:
+            raise OSError(f"a blob ends at byte {position} instead of {end}")
+        position += len(piece)
+        yield piece
 
 
 def _read_now(descriptor: int, buffer: memoryview, position: int) -> bytes | None:

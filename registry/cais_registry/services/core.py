@@ -135,14 +135,15 @@ async def open_core(  # noqa: PLR0913 - everything that a test turns
     blobs = FileStore(Files(data), pool) if store is None else store(pool)
     reaper = Reaper(database, blobs, failpoint)
     mirror = Mirror(database, blobs)
+    limits = limits or Limits()
     usage = Usage(database, blobs, policy)
     changes = Changes(database, policy, usage.reclaimable)
     pulls = Pulls(database, policy, failpoint)
     await pulls.begin()
     return Core(
         blobs=Blobs(database, changes, blobs),
-        uploads=Uploads(database, changes, blobs, failpoint),
-        manifests=Manifests(database, changes, mirror, limits or Limits(), failpoint),
+        uploads=Uploads(database, changes, blobs, limits, failpoint),
+        manifests=Manifests(database, changes, mirror, limits, failpoint),
         tags=Tags(database),
         catalog=Catalog(database),
         referrers=Referrers(database),
@@ -156,7 +157,7 @@ async def open_core(  # noqa: PLR0913 - everything that a test turns
             failpoint=failpoint,
         ),
         checker=Checker(database, data, mirror, reaper),
-        undelete=Undelete(database, changes, limits or Limits()),
+        undelete=Undelete(database, changes, limits),
         pressure=Pressure(database, blobs, reaper, policy),
         housekeeping=Housekeeping(
             database,

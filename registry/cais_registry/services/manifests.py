@@ -15,7 +15,7 @@ from cais_registry.model.errors import (
     TagInvalid,
 )
 from cais_registry.model.limits import Limits
-from cais_registry.model.manifest import Manifest, parse
+from cais_registry.model.manifest import parse
 from cais_registry.model.names import RepoName, Tag
 from cais_registry.services.cache import Cache
 from cais_registry.services.changes import Changes
@@ -99,9 +99,8 @@ class Manifests:
             StorageFull: If the disk is full.
         """
         self._check_limits(content, tags)
-        digest = _digest_of(content, reference)
         pointed = (reference, *tags) if isinstance(reference, Tag) else tuple(tags)
-        new = self._new(digest, content, await self._parse(content, content_type))
+        new = await self._read(reference, content, content_type)
         self._failpoint("M1")
         put = await self._changes.write(partial(self._put, repo, new, pointed))
         if put.missing:
@@ -109,7 +108,8 @@ class Manifests:
         self._failpoint("M1.done")
         if put.copy is not None:
             await self._mirror.copy(*put.copy)
-        return PutResult(digest=digest, subject=new.subject, tags=pointed, previous=put.previous)
+        digest, subject = new.digest, new.subject
+        return PutResult(digest=digest, subject=subject, tags=pointed, previous=put.previous)
 
     def _put(
         self, repo: RepoName, new: NewManifest, tags: Sequence[Tag], connection: Connection
@@ -129,13 +129,20 @@ class Manifests:
             )
         self._mirror.check_room(len(content))
 
-    async def _parse(self, content: bytes, content_type: str | None) -> Manifest:
-        most = self._limits.manifest_references
+    async def _read(
+        self, reference: Tag | Digest, content: bytes, content_type: str | None
+    ) -> NewManifest:
+        """Hash and parse, which for megabytes is not the event loop's business."""
         if len(content) <= _SMALL:  # done before a thread would have begun
-            return parse(content, content_type, max_references=most)
-        return await asyncio.to_thread(parse, content, content_type, max_references=most)
+            return self._new(reference, content, content_type)
+        return await asyncio.to_thread(self._new, reference, content, content_type)
 
-    def _new(self, digest: Digest, content: bytes, parsed: Manifest) -> NewManifest:
+    def _new(
+        self, reference: Tag | Digest, content: bytes, content_type: str | None
+    ) -> NewManifest:
+        digest = _digest_of(content, reference)
+        most = self._limits.manifest_references
+        parsed = parse(content, content_type, max_references=most)
         key = manifest_key(digest, secrets.token_hex(16))
         sparse = self._limits.sparse_manifests
         return NewManifest.of(parsed, digest, content, key=key, sparse=sparse)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from cais_registry.model.digest import LENGTHS, Digest, UploadId
-from cais_registry.model.errors import DigestInvalid, QuotaExceeded
+from cais_registry.model.errors import DigestInvalid, QuotaExceeded, TooManyRequests
+from cais_registry.model.limits import Limits
 from cais_registry.model.names import RepoName
 from cais_registry.services.blobs import BlobInfo
 from cais_registry.services.changes import Changes
@@ -19,9 +20,16 @@ from cais_registry.services.publisher import Publisher, UploadRef, upload_unknow
 from cais_registry.services.room import Room
 from cais_registry.services.sessions import Sessions
 from cais_registry.stores.blobstore import BlobStore, UploadBytes
+from cais_registry.stores.connection import Connection
 from cais_registry.stores.database import Database
 from cais_registry.stores.layout import upload_key
-from cais_registry.stores.upload_rows import NewUpload, UploadRow, insert_upload, prolong
+from cais_registry.stores.upload_rows import (
+    NewUpload,
+    UploadRow,
+    count_uploads,
+    insert_upload,
+    prolong,
+)
 
 __all__ = ["Chunk", "UploadRef", "UploadStatus", "Uploads"]
 
@@ -50,10 +58,12 @@ class Uploads:
         database: Database,
         changes: Changes,
         store: BlobStore,
+        limits: Limits,
         failpoint: Failpoint = no_failpoint,
     ) -> None:
         self._database = database
         self._changes = changes
+        self._limits = limits
         self._failpoint = failpoint
         self._sessions = Sessions(database, store)
         self._publisher = Publisher(database, changes, store, failpoint)
@@ -71,6 +81,7 @@ class Uploads:
         Raises:
             DigestInvalid: If the algorithm is not known.
             ReadOnly: If the registry is read-only.
+            TooManyRequests: If too many uploads are begun and not ended.
         """
         if algorithm not in LENGTHS:
             raise DigestInvalid(f"digest algorithm {algorithm[:40]!r} is not sha256 or sha512")
@@ -250,8 +261,22 @@ class Uploads:
             ttl=self._ttl(),
         )
         self._failpoint("U1")
-        await self._changes.write(partial(insert_upload, new=new))
+        await self._changes.write(partial(self._insert_within_limits, new))
         return new.id
+
+    def _insert_within_limits(self, new: NewUpload, connection: Connection) -> None:
+        limits, found = self._limits, count_uploads(connection, new.principal)
+        if found.own >= limits.open_uploads_per_user:
+            whose, most = f"user {new.principal!r} has", limits.open_uploads_per_user
+        elif found.everyone >= limits.open_uploads:
+            whose, most = "the registry has", limits.open_uploads
+        else:
+            insert_upload(connection, new)
+            return
+        raise TooManyRequests(
+            f"{whose} {most} uploads that were begun and not ended, the most that are allowed: "
+            "finish or cancel some, or wait until they expire"
+        )
 
     def _ttl(self) -> int:
         return round(self._changes.policy().upload_ttl.total_seconds() * 1_000_000)

@@ -81,6 +81,29 @@ def insert_upload(connection: Connection, new: NewUpload) -> None:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenUploads:
+    """How many uploads are begun and not ended.
+
+    Attributes:
+        everyone: Of all.
+        own: Of one user; 0 for someone anonymous.
+    """
+
+    everyone: int
+    own: int
+
+
+def count_uploads(connection: Connection, principal: str | None) -> OpenUploads:
+    """Count the uploads that go on."""
+    (row,) = connection.execute(
+        "SELECT COUNT(*) AS everyone, COUNT(CASE WHEN principal = :principal THEN 1 END) AS own"
+        " FROM upload",
+        {"principal": principal},
+    )
+    return OpenUploads(everyone=row["everyone"], own=row["own"])
+
+
 def find_upload(
     connection: Connection, upload: str, repo: RepoName, principal: str | None
 ) -> UploadRow | None:
