@@ -67,7 +67,7 @@ unit: install ## Unit, golden, property and contract tests
 .PHONY: integration
 integration: install ## The real server on loopback; the operator against a real kube-apiserver
 	$(PYTHON) hack/programs.py kube-apiserver kube-controller-manager etcd kubectl versitygw crane distribution oras
-	$(PYTHON) hack/debian.py docker-registry fuse3
+	$(PYTHON) hack/debian.py docker-registry e2fsprogs fuse3
 	$(PYTEST) -n $(JOBS) tests/integration tests/hack
 
 .PHONY: conformance

@@ -148,8 +148,7 @@ class Application:
         """Whether the connection ends with this answer: also where a body was not read."""
         body = request.body
         if not body.is_finished:
-            declared = request.headers.get("content-length", "")
-            is_small = declared.isdigit() and int(declared) <= _SMALL_BODY
+            is_small = body.declared is not None and body.declared <= _SMALL_BODY
             if is_small and "expect" not in request.headers:
                 await body.linger()
         return self.is_retiring or not body.is_finished

@@ -31,6 +31,7 @@ class Body:
 
     Attributes:
         received: Bytes so far.
+        declared: Bytes that the client has declared; None when not known.
         is_finished: True when nothing more will come.
     """
 
@@ -44,7 +45,7 @@ class Body:
         """
         self._receive = receive
         self._patience = patience
-        self._declared = declared
+        self.declared = declared
         self._pace: Pace | None = None  # most requests have no body
         self.received = 0
         self.is_finished = declared == 0
@@ -108,7 +109,7 @@ class Body:
         self.received += len(piece)
         pace.moved(len(piece))
         # the server tells the end in a message of its own, which need not be waited for
-        self.is_finished = self.received == self._declared or not message.get("more_body", False)
+        self.is_finished = self.received == self.declared or not message.get("more_body", False)
         return piece
 
 
@@ -145,8 +146,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):  # made for every requ
         text = self.headers.get("content-length")
         if text is None:
             return None
-        if not text.isascii() or not text.isdigit():
-            raise BadRequest(f"Content-Length {text[:40]!r} is not a number")
+        if not text.isascii() or not text.isdigit() or len(text) > _MOST_DIGITS:
+            raise BadRequest(f"Content-Length {text[:40]!r} is not a number of bytes")
         return int(text)
 
 

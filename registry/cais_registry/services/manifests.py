@@ -12,6 +12,7 @@ from cais_registry.model.errors import (
     DigestInvalid,
     ManifestBlobUnknown,
     ManifestTooLarge,
+    StorageFull,
     TagInvalid,
 )
 from cais_registry.model.limits import Limits
@@ -189,7 +190,11 @@ class Manifests:
         if is_fresh(row.promised_at, now=times.now, lease=times.lease):
             return
         renew = partial(promise_manifest, repo=repo, digest=row.digest)
-        if not await self._database.write(renew):
+        try:
+            is_there = await self._database.write(renew)
+        except StorageFull:  # reads go on; a push that relied on it is told what is missing
+            return
+        if not is_there:
             raise manifest_unknown(repo, row.digest)
 
     async def delete(self, repo: RepoName, reference: Tag | Digest) -> Removed:

@@ -17,6 +17,7 @@ from cais_registry.stores.layout import sync_folder
 
 _FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 _ATTEMPTS: Final = 100
+_SPARE_FILES: Final = 64
 
 
 def translated(error: OSError) -> Exception:
@@ -34,10 +35,12 @@ def check_room(found: os.statvfs_result, size: int) -> None:
         size: Bytes that are about to be written.
 
     Raises:
-        OSError: ENOSPC, if less than the reserve would be left.
+        OSError: ENOSPC, if less than the reserve would be left, of bytes or of files.
     """
     space = _space(found)
-    if space.available - size < space.reserve:
+    # a start makes files of its own; some file systems do not count them, and say 0
+    lacks_files = found.f_files and found.f_favail < min(_SPARE_FILES, found.f_files // 20)
+    if lacks_files or space.available - size < space.reserve:
         raise OSError(errno.ENOSPC, "only the reserve for deletions is left")
 
 

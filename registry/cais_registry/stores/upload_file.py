@@ -47,11 +47,16 @@ class UploadFile:
 
         Raises:
             Busy: If another request has it open.
+            StorageFull: If the disk takes no more files.
         """
         self._pool = pool
         self._path = path
         self._files = files
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        try:
+            self._descriptor = os.open(path, flags, 0o600)
+        except OSError as error:
+            raise translated(error) from error
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
