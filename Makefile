@@ -62,7 +62,7 @@ imports: install ## Which room may import which
 
 .PHONY: unit
 unit: install ## Unit, golden, property and contract tests
-	$(PYTEST) -n $(JOBS) tests/operator tests/registry tests/contract
+	$(PYTEST) -n $(JOBS) tests/operator tests/registry tests/contract tests/fuzz
 
 .PHONY: integration
 integration: install ## The real server on loopback; the operator against a real kube-apiserver
@@ -80,6 +80,10 @@ clients: install ## Clients that people use, against the real server
 	$(PYTHON) hack/debian.py containerd buildah skopeo
 	$(PYTHON) hack/programs.py crane regctl oras helm cosign buildctl buildkitd containerd ctr runc
 	$(PYTEST) -n $(JOBS) tests/clients
+
+.PHONY: fuzz
+fuzz: install ## Search long for requests that break the server (MINUTES=30)
+	CAIS_FUZZ_MINUTES=$(or $(MINUTES),30) $(PYTEST) -n $(JOBS) tests/fuzz
 
 .PHONY: ledger
 ledger: install ## Kill the server, and cut its power, hundreds of times; what was acknowledged has to be there

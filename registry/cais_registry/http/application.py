@@ -112,6 +112,8 @@ class Application:
     async def _handle(self, request: Request, asked: Asked) -> Response:
         if request.query is None:
             raise BadRequest(f"at most {MOST_PARAMETERS} query parameters are taken")
+        if request.query and any("\0" in value for _, value in request.query):
+            raise BadRequest("a query parameter holds a NUL character (%00)")
         path = router.parse(request.method, request.path)
         asked.path = path
         if isinstance(path, router.Probe):

@@ -194,7 +194,10 @@ def _check_sizes(descriptors: list[_Descriptor]) -> None:
 
 def _artifact_type(document: _Document) -> str | None:
     config = document.config.media_type if document.config is not None else ""
-    return document.artifact_type or config or None
+    found = document.artifact_type or config or None
+    if found is not None and not found.isprintable():
+        raise ManifestInvalid(f"artifactType {found[:120]!r} holds characters that no type has")
+    return found
 
 
 def _is_optional(descriptor: _Descriptor) -> bool:

@@ -134,6 +134,7 @@ PATHS = [
     ("/v2/a/blobs/uploads/%2e%2e%2f%2e%2e", 404, "BLOB_UPLOAD_UNKNOWN"),
     ("/v2/" + "a/" * 30_000 + "tags/list", 400, "NAME_INVALID"),
     ("/v2/_catalog?n=-" + "9" * 50_000, 400, "PAGINATION_NUMBER_INVALID"),
+    ("/v2/_catalog?last=%00", 400, "UNSUPPORTED"),
     ("/v2/_catalog?" + "&" * 50_000 + "n=x", 400, "UNSUPPORTED"),
 ]
 
@@ -146,7 +147,7 @@ def test_tricks_with_paths_and_queries_are_refused(
     assert (answer.status, answer.code) == (status, code)
 
 
-@pytest.mark.parametrize("text", ["%0d%0aX-Evil:%20y", "%00", "%ff", "a" * 60_000])
+@pytest.mark.parametrize("text", ["%0d%0aX-Evil:%20y", "%ff", "a" * 60_000])
 def test_what_comes_back_in_a_header_stays_in_it(server: Server, repo: str, text: str) -> None:
     for tag in ("a", "b", "c"):
         server.push_image(repo, tag)
