@@ -4,11 +4,30 @@ from __future__ import annotations
 import os
 import socket
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from cais_registry.app.cutting import Scissors
 from cais_registry.app.listening import listen
+from cais_registry.http.gate import Gate
+from cais_registry.http.patience import Slowest
+from cais_registry.model.limits import Limits
+from cais_registry.services.access import OPEN
+from support.fuzz_requests import digest, push_blob
+from support.in_process import Sent, opened
+
+
+async def test_whoever_takes_nothing_of_an_answer_is_cut(tmp_path: Path) -> None:
+    content, open_to_all = b"x" * 300_000, Gate(OPEN, verifier=None, realm=None)
+    hurried = Slowest(seconds=1, count=1)
+    async with opened(tmp_path, open_to_all, Limits(), slowest=hurried) as client:
+        assert (await client.ask(push_blob("a", content))).status == 201
+        pull = Sent(method="GET", target=f"/v2/a/blobs/{digest(content)}")
+        assert (await client.ask(pull)).body == content
+        assert client.cut == []
+        assert (await client.ask(pull, takes=False)).body == b""
+        assert client.cut == [("127.0.0.1", 4711)]
 
 
 def pair(listener: socket.socket) -> tuple[socket.socket, socket.socket]:

@@ -19,6 +19,7 @@ from cais_registry.http.audit import AuditLog
 from cais_registry.http.deps import Deps, Facts, LoadedFiles
 from cais_registry.http.gate import Gate
 from cais_registry.http.patience import Slowest
+from cais_registry.http.requests import Peer
 from cais_registry.http.stats import Stats
 from cais_registry.model.limits import Limits
 from cais_registry.services.core import open_core
@@ -69,19 +70,27 @@ class Got:
 
 
 class InProcess:
-    """Answers requests, and remembers what was logged as a fault."""
+    """Answers requests; remembers what was logged as a fault, and whose connection was cut."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
         self.faults: list[str] = []
+        self.cut: list[Peer] = []
         self.answered = 0
 
-    async def ask(self, sent: Sent) -> Got:
-        """Send one request; the whole answer, which has to be one."""
+    async def ask(self, sent: Sent, *, takes: bool = True) -> Got:
+        """Send one request; the whole answer, which has to be one.
+
+        Args:
+            sent: The request.
+            takes: Whether the client takes the body of the answer.
+        """
         messages: list[dict[str, Any]] = []
 
         async def send(message: dict[str, Any]) -> None:
             await asyncio.sleep(0)
+            if message.get("body") and not takes:
+                await asyncio.Event().wait()
             messages.append(message)
 
         path, _, query = sent.target.partition("?")
@@ -97,7 +106,7 @@ class InProcess:
         async with asyncio.timeout(60):
             await self._application(scope, _receive(sent), send)
         self.answered += 1
-        return _answer(messages)
+        return _answer(messages if takes else [*messages, {"type": "gone", "body": b""}])
 
 
 def _receive(sent: Sent) -> Any:
@@ -146,10 +155,16 @@ class _Faults(logging.Handler):
 
 @asynccontextmanager
 async def opened(
-    folder: Path, gate: Gate, limits: Limits, database_url: str | None = None
+    folder: Path,
+    gate: Gate,
+    limits: Limits,
+    database_url: str | None = None,
+    *,
+    slowest: Slowest | None = None,
 ) -> AsyncIterator[InProcess]:
     """Build everything as the worker does; warnings of the log become faults."""
     core = await open_core(folder, limits=limits, database_url=database_url)
+    cut: list[Peer] = []
     lines = Lines(lambda written: [json.loads(line) for line in written.splitlines()])
     deps = Deps(
         core=core,
@@ -160,12 +175,13 @@ async def opened(
         loaded=lambda: LoadedFiles(files={}, error=None),
         manifest_bytes=limits.manifest_bytes,
         tags_per_push=limits.tags_per_push,
-        slowest=Slowest(),
-        cut=lambda _: None,
+        slowest=slowest or Slowest(),
+        cut=cut.append,
         notices=list,
         facts=Facts(version="1", database="sqlite", storage="files", certificate_expiry=None),
     )
     client = InProcess(Application(deps))
+    client.cut = cut
     handler = _Faults(client.faults)
     logging.getLogger().addHandler(handler)
     try:
