@@ -12,6 +12,7 @@ from cais_registry.model.names import RepoName, Tag
 from cais_registry.services.checker import CheckOptions
 from cais_registry.services.core import Core
 from cais_registry.services.importer import Importer
+from cais_registry.services.tree_source import TreeSource
 from cais_registry.stores.distribution_tree import NoTree, Tree
 from cais_registry.stores.files import Files
 from core_support import World, image, index
@@ -69,7 +70,7 @@ class Source:
 async def run(world: World, core: Core, source: Source) -> Imported:
     done, link = Imported(), Files(world.data).link
     importer = Importer(core.blobs, core.uploads, core.manifests, link)
-    await importer.run(Tree(source.root), done)
+    await importer.run(TreeSource(Tree(source.root)), done)
     return done
 
 

@@ -69,7 +69,7 @@ def build(options: argparse.Namespace) -> Client:
     return Client(
         server=server,
         opener=urllib.request.build_opener(*handlers),
-        authorization=_authorization(options.credentials_file),
+        authorization=authorization(options.credentials_file),
     )
 
 
@@ -80,7 +80,12 @@ def _trust(ca_file: str | None) -> ssl.SSLContext:
         raise ConfigError(f"--ca-file {ca_file} cannot be used: {error}") from error
 
 
-def _authorization(path: str | None) -> str | None:
+def authorization(path: str | None) -> str | None:
+    """Value of the `Authorization` header for the user in a credentials file.
+
+    Raises:
+        ConfigError: If the file cannot be used.
+    """
     if path is None:
         return None
     try:

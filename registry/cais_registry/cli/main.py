@@ -88,12 +88,21 @@ A tag that points at something else by now is left as it is.
 """
 
 _IMPORT = """\
-Take over the folder of a CNCF Distribution registry (registry:2, registry:3, docker-registry):
-every repository with its manifests, tags and blobs. The folder is only read. Each digest is
-verified. Blobs are hard links where both folders are on one file system, copies elsewhere.
-What is here already is kept, so an import that was cut off goes on when it is started again.
+Take over another registry: every repository with its manifests, tags and blobs, into the data
+folder of a server that is stopped. The other registry is only read. Each digest is verified. What
+is here already is kept, so an import that was cut off goes on when it is started again.
 
   cais-registry import --from /var/lib/registry --data cais-data
+
+The folder of a CNCF Distribution registry (registry:2, registry:3, docker-registry). Blobs are hard
+links where both folders are on one file system, copies elsewhere.
+
+  cais-registry import --from https://old.example --credentials-file me --data cais-data
+  cais-registry import --from https://old.example --repository team/app --data cais-data
+
+Any registry that runs, with all that its catalog lists, or the repositories that are named. What
+has no tag comes along if an index lists it, or if it refers to something that comes. A token server
+on another host is sent the password only if --auth-host names it.
 
 Exit code 0: everything was taken over; 1: not all, the report says what; 2: nothing was done.
 """
@@ -155,7 +164,7 @@ def _parser() -> argparse.ArgumentParser:
     undelete = _add(commands, "undelete", "bring back what was deleted", _UNDELETE)
     _add_client(undelete)
     undelete.add_argument("what", metavar="NAME[:TAG|@DIGEST]", help="repository, and what of it")
-    _add_import(_add(commands, "import", "take over the folder of another registry", _IMPORT))
+    _add_import(_add(commands, "import", "take over another registry", _IMPORT))
     passwd = _add(commands, "passwd", "make an account or change its password", _ACCOUNT)
     passwd.add_argument("file", metavar="FILE", help="made when missing")
     passwd.add_argument("user", metavar="USER")
@@ -197,11 +206,19 @@ def _add_fsck(fsck: argparse.ArgumentParser) -> None:
 
 def _add_import(taken: argparse.ArgumentParser) -> None:
     taken.add_argument(
-        "--from", metavar="DIR", dest="source", required=True, help="its root folder"
+        "--from", metavar="DIR|URL", dest="source", required=True, help="its root folder or address"
     )
     taken.add_argument(
         "--data", metavar="D", required=True, help="folder of the data of a stopped server"
     )
+    taken.add_argument(
+        "--repository", metavar="NAME", action="append", help="only this one; may be repeated"
+    )
+    taken.add_argument("--credentials-file", metavar="F", help="one line, user:password")
+    taken.add_argument(
+        "--auth-host", metavar="HOST", action="append", help="may be sent the password for a token"
+    )
+    taken.add_argument("--ca-file", metavar="F", help="more certificates to trust, PEM")
     taken.add_argument("-o", "--output", choices=("text", "json"), default="text")
 
 

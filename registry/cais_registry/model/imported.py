@@ -17,9 +17,10 @@ class Imported:
         manifests: That are here now, and were not before.
         tags: That were set.
         blobs_linked: Whose bytes are shared with the source by a hard link.
-        blobs_copied: Whose bytes were copied.
+        blobs_copied: Whose bytes were copied, from a folder or over the network.
         present: Manifests and blobs that were here before.
         bytes: Of blobs that are here now, and were not before.
+        received: Bytes of blobs that were read so far, also of those on their way.
         failed: How many things could not be taken over.
         problems: The first of them, in words.
     """
@@ -31,6 +32,7 @@ class Imported:
     blobs_copied: int = 0
     present: int = 0
     bytes: int = 0
+    received: int = 0
     failed: int = 0
     problems: list[str] = field(default_factory=list)
 

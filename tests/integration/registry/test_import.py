@@ -6,63 +6,14 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-import programs
-from support.layout import make_image, make_index
-from support.registry import DEADLINE, running, wait_until
-
-BIN = programs.cache_folder() / "bin"
-_CONFIG = """\
-version: 0.1
-log: {{level: error}}
-storage: {{filesystem: {{rootdirectory: {folder}}}, delete: {{enabled: true}}}}
-http: {{addr: "127.0.0.1:{port}"}}
-"""
-
-
-@contextmanager
-def registry(program: Path, folder: Path) -> Iterator[str]:
-    """Run another registry over a folder; yields host and port."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    config = folder.with_suffix(".yml")
-    config.write_text(_CONFIG.format(folder=folder, port=port))
-    with folder.with_suffix(".log").open("wb") as log:
-        process = subprocess.Popen([program, "serve", config], stdout=log, stderr=log)
-    try:
-        wait_until(lambda: _answers(port), what="the other registry answers")
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(DEADLINE)
-
-
-def _answers(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/") as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
-
-
-def crane(*arguments: str | Path) -> str:
-    ended = subprocess.run(
-        [BIN / "crane", *arguments, "--insecure"],
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    return ended.stdout.strip()
+from support.distribution import PROGRAMS, crane, fill, registry
+from support.registry import running, wait_until
 
 
 def command(source: Path, data: Path) -> list[str]:
@@ -77,26 +28,7 @@ def import_(source: Path, data: Path, *more: str) -> tuple[int, str, str]:
     return ended.returncode, ended.stdout, ended.stderr
 
 
-def fill(host: str, folder: Path) -> dict[str, str]:
-    """Push some images; returns digests by reference."""
-    make_image(folder / "image", "hello", layers=3)
-    make_index(folder / "index", "hello")
-    found = {}
-    for layout, reference in (
-        ("image", "hello:v1"),
-        ("image", "deep/er/hello:v1"),
-        ("index", "deep/er/hello:all"),
-    ):
-        crane("push", folder / layout, f"{host}/{reference}")
-        found[reference] = crane("digest", f"{host}/{reference}")
-    crane("mutate", f"{host}/hello:v1", "--tag", f"{host}/hello:v2", "--label", "a=b")
-    found["hello:v2"] = crane("digest", f"{host}/hello:v2")
-    return found
-
-
-@pytest.mark.parametrize(
-    "program", [Path("/usr/bin/docker-registry"), BIN / "distribution"], ids=["2.8", "3"]
-)
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
 def test_a_registry_is_taken_over(tmp_path: Path, program: Path) -> None:
     old = tmp_path / "old"
     with registry(program, old) as host:
@@ -131,7 +63,7 @@ def test_referrers_come_along_also_where_a_client_lists_them_under_a_tag(tmp_pat
 
 def test_an_import_that_was_killed_goes_on(tmp_path: Path) -> None:
     old, data = tmp_path / "old", tmp_path / "data"
-    with registry(BIN / "distribution", old) as host:
+    with registry(PROGRAMS["3"], old) as host:
         pushed = fill(host, tmp_path)
         for number in range(20):
             target = f"{host}/many/{number}:v1"

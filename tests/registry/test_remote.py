@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import ssl
+from itertools import count
+
+import pytest
+
+from cais_registry.config.errors import ConfigError
+from cais_registry.remote.challenge import Bearer, read_challenges
+from cais_registry.remote.client import Client
+from cais_registry.remote.pages import pages
+from cais_registry.remote.site import Site, parse_source, site_of
+from cais_registry.remote.tokens import Login
+from cais_registry.remote.transport import Transport
+from cais_registry.services.sources import SourceRefused
+from support.fake_registry import Asked, Reply, fake_registry
+
+
+@pytest.mark.parametrize(
+    ("url", "site"),
+    [
+        ("https://r.example", Site(scheme="https", host="r.example", port=443)),
+        ("http://R.example/", Site(scheme="http", host="r.example", port=80)),
+        ("https://[::1]:5000", Site(scheme="https", host="::1", port=5000)),
+    ],
+)
+def test_an_address_is_scheme_host_and_port(url: str, site: Site) -> None:
+    assert parse_source(url) == site
+    assert site_of(f"{site.url}/v2/x?y") == site
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "", "r.example", "ftp://r.example", "https://", "https://:5000", "https://r:99999",
+        "https://r:0", "https://[::1", "https://u@r", "https://u:p@r", "https://r/team",
+        "https://r?x", "https://r#x",
+    ],
+)  # fmt: skip
+def test_what_is_no_address_is_refused(url: str) -> None:
+    with pytest.raises(ConfigError, match=r"^--from"):
+        parse_source(url)
+
+
+def test_nobody_is_sent_from_https_to_http() -> None:
+    secure, plain = site_of("https://a.example"), site_of("http://a.example")
+    with pytest.raises(SourceRefused, match="anyone can read"):
+        secure.check_not_weaker(plain)
+    for one, other in ((plain, secure), (secure, secure), (plain, plain)):
+        one.check_not_weaker(other)
+
+
+BEARER = Bearer(realm="https://a/t", service="s, with a comma")
+
+
+@pytest.mark.parametrize(
+    ("headers", "bearer", "basic"),
+    [
+        ([], None, False),
+        (['Basic realm="x"'], None, True),
+        (['bearer realm="https://a/t",service="s, with a comma",scope="x"'], BEARER, False),
+        (
+            ["Negotiate", "Basic", 'Bearer realm="https://a/t", service="s, with a comma"'],
+            BEARER,
+            True,
+        ),
+        (["Bearer"], None, False),
+        (['Bearer realm=""'], None, False),
+        (["Bearer service=s"], None, False),
+        (["Bearer realm=https://a/t"], Bearer(realm="https://a/t", service=None), False),
+        (['Bearer "', "=,=", ""], None, False),
+    ],
+)
+def test_challenges_are_read(headers: list[str], bearer: Bearer | None, basic: bool) -> None:
+    assert read_challenges(headers) == (bearer, basic)
+
+
+async def test_pages_without_end_are_read_for_so_long_only() -> None:
+    numbers = count()
+
+    def rule(_: Asked) -> Reply:
+        link = f'<?last={next(numbers)}>; rel="next"'
+        return Reply(body=b"{}", headers={"Link": link})
+
+    with fake_registry() as fake:
+        fake.rule = rule
+        transport = Transport(ssl.create_default_context())
+        client = Client(transport, Login(site=parse_source(fake.url), basic=None))
+        with pytest.raises(SourceRefused, match="have no end: 7 were read"):
+            [page async for page in pages(client, "/v2/_catalog", "x", most=7)]
+    assert len(fake.asked) == 7
