@@ -183,7 +183,7 @@ def settle(connection: Connection) -> None:
 
     A blob that nobody has goes to those whose manifests refer to it without needing it. What is
     left over waits for its push as long as a lease. A manifest without a tag may have had one:
-    garbage collection leaves it, as one whose tag went elsewhere (docs/adr/0006).
+    garbage collection leaves it, as one whose tag went elsewhere just now (docs/adr/0006).
     """
     connection.execute(
         "INSERT INTO repo_blob (repo_id, digest, created_at, touched_at)"
@@ -202,8 +202,10 @@ def settle(connection: Connection) -> None:
         )
         enqueue(connection, entry)
     connection.execute(
-        "UPDATE manifest SET tagged_at = :now WHERE tagged_at IS NULL AND deleted_at IS NULL"
-        " AND released_at IS NULL AND NOT EXISTS (SELECT 1 FROM manifest_child c"
+        "UPDATE manifest SET tagged_at = COALESCE(tagged_at, :now), untagged_at = :now"
+        " WHERE deleted_at IS NULL AND released_at IS NULL AND NOT EXISTS (SELECT 1 FROM tag t"
+        " WHERE t.repo_id = manifest.repo_id AND t.manifest_digest = manifest.digest)"
+        " AND NOT EXISTS (SELECT 1 FROM manifest_child c"
         " JOIN manifest p ON p.repo_id = c.repo_id AND p.digest = c.parent_digest"
         " WHERE c.repo_id = manifest.repo_id AND c.child_digest = manifest.digest"
         " AND p.deleted_at IS NULL) AND NOT EXISTS (SELECT 1 FROM manifest s"

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from support.distribution import PROGRAMS, crane, fill, registry
+from support.distribution import BIN, PROGRAMS, crane, fill, registry
+from support.layout import make_image
 from support.registry import running, wait_until
 
 
