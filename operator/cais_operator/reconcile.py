@@ -62,8 +62,8 @@ class Reconciler:
         self._writer = Writer(cluster, children)
         self._generator = Generator(cluster, self._writer, settings)
         self._server = Server(cluster, self._observer, server)
-        self._requests = Requests(cluster, self._server)
         self._reporter = Reporter(cluster)
+        self._requests = Requests(cluster, self._server, self._reporter)
 
     async def reconcile(self, key: Key) -> Outcome:
         """Bring one Registry to what its spec asks, and say how far it is.
@@ -91,8 +91,8 @@ class Reconciler:
         said = status.of(registry, world.seen(), problems, self._now())
         if not await self._tell(body, said):
             return await self._undo(registry, world)
-        collects = await self._requests.serve(body, registry, world) or _collects(world)
-        after = _SOON if collects else self._next(registry, said)
+        started = await self._requests.serve(body, registry, world, self._now())
+        after = _SOON if started or _collects(world) else self._next(registry, said)
         return Outcome(after=after, references=referenced(registry))
 
     async def _read(self, key: Key) -> Object | None:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import aiohttp
 
-from cais_operator import __version__, names
+from cais_operator import __version__, answers, names
 from cais_operator.observed import ServerState
 
 _TIMEOUT = aiohttp.ClientTimeout(total=5.0, sock_connect=3.0)
@@ -52,16 +52,9 @@ class HttpRegistryApi:
         requests = [("GET", question, None) for question in _QUESTIONS]
         try:
             config, gc, usage = await self._ask(host, ca, password, requests)
+            return answers.state_of(config, gc, usage)
         except _FAILURES as error:
             return ServerState(error=_words(error))
-        files = config.get("files")
-        return ServerState(
-            files={str(key): str(text) for key, text in (files or {}).items()},
-            config_error=config.get("error"),
-            retention_problems=_problems(config),
-            usage=usage,
-            gc=gc,
-        )
 
     async def collect(self, *, host: str, ca: str, password: str, dry_run: bool) -> str | None:
         """See `RegistryApi`."""
@@ -108,16 +101,17 @@ async def _send(session: aiohttp.ClientSession, base: str, request: _Question) -
             body += more
     if len(body) > _LARGEST:
         raise ValueError(f"its answer to {where} is larger than {_LARGEST} bytes")
-    answer = json.loads(body)
+    answer = _json(body, where)
     if not isinstance(answer, dict):
         raise ValueError(f"its answer to {where} is not a JSON object")  # noqa: TRY004 - the server's fault, not a caller's
     return answer
 
 
-def _problems(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """What the server says about rules of retention; nothing, if it knows of none."""
-    found = (config.get("retention") or {}).get("problems") or ()
-    return tuple(str(problem) for problem in found)
+def _json(body: bytes, where: str) -> object:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):  # brackets without end
+        raise ValueError(f"its answer to {where} is not JSON") from None
 
 
 def _words(error: BaseException) -> str:

@@ -55,6 +55,18 @@ class Reporter:
             await self._post(event)
         return True
 
+    async def warn(self, body: Object, reason: str, message: str, now: datetime) -> None:
+        """Write one Event of what is no condition but has to be told.
+
+        Args:
+            body: The Registry as it was read.
+            reason: Machine word, CamelCase.
+            message: What, and what to do.
+            now: Aware, UTC.
+        """
+        told = {"type": reason, "status": "True", "reason": reason, "message": message}
+        await self._post({**_event(body, told, now), "type": "Warning"})
+
     async def _post(self, event: Object) -> None:
         """Create an Event at best effort: nobody's registry waits for it."""
         about = event["involvedObject"]
@@ -76,7 +88,8 @@ def events(
     """Yield an Event for each condition whose status or reason changed; equal words once."""
     known = {one["type"]: one for one in before.get("conditions") or ()}
     told = set()
-    for condition in after.get("conditions") or ():
+    # the worse first: `Ready` and `Stalled` have the same words, and one Event
+    for condition in sorted(after.get("conditions") or (), key=_is_bad, reverse=True):
         old = known.get(condition["type"], {})
         same = all(old.get(part) == condition.get(part) for part in ("status", "reason"))
         words = (condition.get("reason"), condition.get("message"))
@@ -96,7 +109,7 @@ def _is_run(condition: Mapping[str, Any]) -> bool:
 def _runs(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Yield the garbage collections that ended since, in the shape of conditions."""
     known, found = (status.get("garbageCollection") or {} for status in (before, after))
-    if found.get("lastRunTime") != known.get("lastRunTime"):
+    if found.get("lastRunTime") not in (None, known.get("lastRunTime")):
         for one in after.get("conditions") or ():
             if _is_run(one):
                 is_good = one["status"] == "True"
@@ -139,8 +152,8 @@ def _event(body: Object, condition: Mapping[str, Any], now: datetime) -> Object:
 
 def _is_bad(condition: Mapping[str, Any]) -> bool:
     """Only what a person must act on is a warning; not being ready yet is not."""
-    if condition["type"] == "Writable":
-        return bool(condition["reason"] == "QuotaExceeded")
+    if condition["reason"] in ("ClaimLost", "DiskFull", "QuotaExceeded"):
+        return True
     bad = {
         "GarbageCollected": "False",
         "RetentionApplied": "False",

@@ -3,11 +3,13 @@
 
 import logging
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from cais_operator import names
 from cais_operator.cluster import Cluster, Object
 from cais_operator.errors import Conflict, NotFound
+from cais_operator.report import Reporter
 from cais_operator.resource import Registry
 from cais_operator.server import Server
 from cais_operator.world import World
@@ -23,17 +25,19 @@ class Requests:
     started again; the server then returns the run that goes on, or one more run finds nothing.
     """
 
-    def __init__(self, cluster: Cluster, server: Server) -> None:
+    def __init__(self, cluster: Cluster, server: Server, reporter: Reporter) -> None:
         self._cluster = cluster
         self._server = server
+        self._reporter = reporter
 
-    async def serve(self, body: Object, registry: Registry, world: World) -> bool:
+    async def serve(self, body: Object, registry: Registry, world: World, now: datetime) -> bool:
         """Do what is asked for, if the server can be reached; else the next look tries again.
 
         Args:
             body: The Registry as it was read.
             registry: The same, parsed.
             world: How to reach its server.
+            now: Aware, UTC.
 
         Returns:
             Whether a run was started, the end of which should be looked for soon.
@@ -42,11 +46,9 @@ class Requests:
         if asked is None or registry.spec.paused:
             return False
         if asked not in _COLLECTIONS:
-            _log.warning(
-                "annotation %s is %.40r; allowed are: %s",
-                *(names.COLLECT, asked, ", ".join(_COLLECTIONS)),
-                extra={"key": registry.key},
-            )
+            allowed = ", ".join(_COLLECTIONS)
+            message = f"annotation {names.COLLECT} is {asked[:40]!r}; allowed are: {allowed}"
+            await self._reporter.warn(body, "AnnotationInvalid", message, now)
             await self._take_off(body)
             return False
         if not await self._server.collect(registry, world, dry_run=_COLLECTIONS[asked]):

@@ -163,15 +163,28 @@ def test_a_condition_that_stays_as_it_is_makes_no_event() -> None:
 
 @pytest.mark.parametrize(
     ("reason", "kind"),
-    [("QuotaExceeded", "Warning"), ("ReadOnly", "Normal"), ("Writable", "Normal")],
+    [
+        ("DiskFull", "Warning"),
+        ("QuotaExceeded", "Warning"),
+        ("ReadOnly", "Normal"),
+        ("Writable", "Normal"),
+    ],
 )
-def test_a_quota_that_is_used_up_is_a_warning_and_what_was_asked_for_is_none(
+def test_what_has_no_room_is_a_warning_and_what_was_asked_for_is_none(
     reason: str, kind: str
 ) -> None:
     is_writable = "True" if reason == "Writable" else "False"
     condition = {"type": "Writable", "status": is_writable, "reason": reason, "message": "why"}
     (event,) = events(body(), {}, {"conditions": [condition]}, NOW)
     assert (event["type"], event["reason"]) == (kind, reason)
+
+
+def test_the_warning_of_two_conditions_with_the_same_words_is_the_one_that_is_told() -> None:
+    words = {"reason": "InvalidSpec", "message": "why"}
+    ready = {"type": "Ready", "status": "False", **words}
+    stalled = {"type": "Stalled", "status": "True", **words}
+    (event,) = events(body(), {}, {"conditions": [ready, stalled]}, NOW)
+    assert (event["type"], event["reason"]) == ("Warning", "InvalidSpec")
 
 
 async def test_no_secret_is_in_status_or_events() -> None:

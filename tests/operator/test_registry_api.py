@@ -72,7 +72,7 @@ async def test_it_tells_what_the_server_says(tmp_path: Path) -> None:
     assert state.error is None
     assert state.files == {"/etc/x": "ab"}
     assert state.usage == {"bytes": 5}
-    assert state.gc == {"last": None}
+    assert state.gc == {}
     assert state.retention_problems == ("retention[0]: x",)
 
 
@@ -125,13 +125,30 @@ async def no_json(request: web.Request) -> web.StreamResponse:
     return web.Response(text=request.path)
 
 
+async def brackets(request: web.Request) -> web.StreamResponse:
+    del request
+    return web.Response(body=b"[" * 200_000)
+
+
+async def odd(request: web.Request) -> web.StreamResponse:
+    del request
+    return web.json_response({"last": {"startedAt": "yesterday"}})
+
+
 async def a_list(request: web.Request) -> web.StreamResponse:
     return web.json_response([request.path])
 
 
 @pytest.mark.parametrize(
     ("handler", "word"),
-    [(redirect, "302"), (large, "larger than"), (no_json, ""), (a_list, "not a JSON object")],
+    [
+        (redirect, "302"),
+        (large, "larger than"),
+        (no_json, "not JSON"),
+        (brackets, "not JSON"),
+        (a_list, "not a JSON object"),
+        (odd, "gc.last.startedAt is not a time"),
+    ],
 )
 async def test_an_answer_that_is_no_answer_is_told_in_words(
     tmp_path: Path, handler: Handler, word: str

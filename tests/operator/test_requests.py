@@ -54,6 +54,10 @@ async def test_a_word_that_is_not_known_starts_nothing_and_goes() -> None:
     await made.operator().reconcile(KEY)
     assert made.server.collections == []
     assert annotations(made) == {"theirs": "stays"}
+    events = [one for (kind, _, _), one in made.cluster.objects.items() if kind == "Event"]
+    (told,) = (one for one in events if one["reason"] == "AnnotationInvalid")
+    assert told["type"] == "Warning"
+    assert told["message"].endswith("'yesterday'; allowed are: now, dry-run")
 
 
 async def test_what_cannot_be_done_now_is_kept_for_later() -> None:

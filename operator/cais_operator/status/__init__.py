@@ -25,8 +25,7 @@ from cais_operator.status import (
 )
 from cais_operator.status.conditions import Condition, by_type, written
 
-# what the server said last stands while it is silent
-_KEPT = ("Writable", "GarbageCollected", "StoragePressure")
+_TOLD = ("Writable", "GarbageCollected", "StoragePressure")  # by the server only
 
 
 def of(
@@ -44,8 +43,7 @@ def of(
     """
     before = by_type(registry.status)
     found = tuple(_conditions(registry, observed, problems, now))
-    stands = (*_KEPT, retention.TYPE) if registry.spec.retention else _KEPT
-    kept = [dict(before[one]) for one in stands if one in before and one not in _types(found)]
+    kept = [dict(before[one]) for one in _standing(registry, observed) if one in before]
     conditions = written(found, before, generation=registry.generation, now=now) + kept
     new = {
         "observedGeneration": registry.generation,
@@ -53,6 +51,13 @@ def of(
         **_facts(registry, observed, now),
     }
     return dict(registry.status) if _is_same(registry.status, new) else new
+
+
+def _standing(registry: Registry, observed: Observed) -> tuple[str, ...]:
+    """What the server said last stands while it is silent, and not a moment longer."""
+    if observed.server is not None and observed.server.error is None:
+        return ()
+    return (*_TOLD, retention.TYPE) if registry.spec.retention else _TOLD
 
 
 def of_invalid(

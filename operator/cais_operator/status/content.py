@@ -16,6 +16,7 @@ PACE = timedelta(minutes=5)
 _DIGITS = 10  # binary digits that a rounded number keeps: it is right within 0.1 %
 _UNITS = ("", "Ki", "Mi", "Gi", "Ti", "Pi")
 _STEP = 1024
+_EXACT, _ROUNDED = ("repositories", "tags"), ("bytes", "bytesReclaimable")
 _FEW = 10  # below it a number is shown with one decimal
 
 
@@ -35,12 +36,12 @@ def usage(before: Mapping[str, Any], server: ServerState | None, now: datetime) 
     if said is None:
         return old
     new = {
-        "repositories": said["repositories"],
-        "tags": said["tags"],
-        "bytes": rounded(said["bytes"]),
-        "bytesReclaimable": rounded(said["bytesReclaimable"]),
+        **{key: said[key] for key in _EXACT if key in said},
+        **{key: rounded(said[key]) for key in _ROUNDED if key in said},
     }
-    if {key: old.get(key) for key in new} == new or not _is_due(before, old, server, now):
+    if {key: old[key] for key in old if key != "observedTime"} == new or not _is_due(
+        before, old, server, now
+    ):
         return old
     return {**new, "observedTime": stamp(now)}
 

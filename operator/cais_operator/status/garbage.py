@@ -37,7 +37,7 @@ def block(
     found = {
         "lastRunTime": ended_at(last),
         "lastSuccessTime": ended_at(success),
-        "durationSeconds": round(success["durationSeconds"], 1) if success else None,
+        "durationSeconds": _rounded(success.get("durationSeconds")),
         "tagsDeleted": success.get("tagsDeleted"),
         "untaggedDeleted": success.get("untaggedDeleted"),
         "blobsDeleted": success.get("blobsDeleted"),
@@ -68,17 +68,22 @@ def _of_last(last: Mapping[str, Any] | None) -> Condition | None:
     if not last:
         return None
     words = last.get("message") or ""
-    if last["state"] == "Failed":
+    if last.get("state") == "Failed":
         message = f"the last garbage collection failed: {words or 'see the log of the server'}"
         return Condition(type=_TYPE, status="False", reason="Failed", message=message)
-    message = words or f"the last garbage collection deleted {last['blobsDeleted']} blobs"
+    message = words or f"the last garbage collection deleted {last.get('blobsDeleted', 0)} blobs"
     return Condition(type=_TYPE, status="True", reason="Succeeded", message=message)
 
 
 def _dry_run(run: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if not run:
         return None
-    return {"time": ended_at(run), "state": run["state"], "message": run.get("message") or ""}
+    told = {"time": ended_at(run), "state": run.get("state"), "message": run.get("message") or ""}
+    return {key: value for key, value in told.items() if value is not None}
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
 
 
 def _times(registry: Registry, runs: Mapping[str, Any], now: datetime) -> dict[str, str | None]:

@@ -24,7 +24,7 @@ def condition(registry: Registry, observed: Observed) -> Condition | None:
     if registry.spec.read_only:
         message = "pushes and deletions are refused, as spec.readOnly asks; pulls go on"
         return _not("ReadOnly", message, is_asked_for=True)
-    if usage["disk"]["available"] <= usage["disk"].get("reserve", 0):
+    if _is_full(usage.get("disk") or {}):
         message = (
             "the volume is full: pushes are refused until tags are deleted and garbage "
             "is collected, or spec.storage.volume.size is raised"
@@ -32,8 +32,8 @@ def condition(registry: Registry, observed: Observed) -> Condition | None:
         return _not("DiskFull", message, is_asked_for=False)
     if _is_used_up(usage):
         message = (
-            f"the quota of {registry.spec.quota} is used up: pushes that add something are refused "
-            "until tags are deleted and garbage is collected, or spec.quota is raised"
+            f"the quota of {_limit(registry, usage)} is used up: pushes that add something are "
+            "refused until tags are deleted and garbage is collected, or spec.quota is raised"
         )
         return _not("QuotaExceeded", message, is_asked_for=True)
     return Condition(type=_TYPE, status="True", reason="Writable", message="pushes are accepted")
@@ -52,11 +52,23 @@ def quota(registry: Registry, used: int | None) -> dict[str, str]:
     return {"limit": str(limit), **({} if used is None else {"used": shown(used)})}
 
 
+def _is_full(disk: Mapping[str, int]) -> bool:
+    """Only the reserve is left; a server without a volume of its own tells of none."""
+    if "available" not in disk or disk.get("capacity") == 0:
+        return False
+    return disk["available"] <= disk.get("reserve", 0)
+
+
+def _limit(registry: Registry, usage: Mapping[str, Any]) -> str:
+    """Return the quota as the spec words it, or the one that is in force while it was taken out."""
+    return str(registry.spec.quota or shown(usage["quota"]["limit"]))
+
+
 def _is_used_up(usage: Mapping[str, Any]) -> bool:
     """Less is left than any image takes; the server decides about each push, to the byte."""
     said = usage.get("quota") or {}
     limit = said.get("limit")
-    return limit is not None and limit - said["used"] < min(_LEAST, limit // 100 + 1)
+    return limit is not None and limit - said.get("used", 0) < min(_LEAST, limit // 100 + 1)
 
 
 def _not(reason: str, message: str, *, is_asked_for: bool) -> Condition:
