@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
@@ -131,3 +132,16 @@ async def test_neither_images_nor_promises_go_however_full_the_disk_is(world: Wo
         (await core.blobs.open(REPO, promised)).content.close()
         assert not await is_kept(core, gone)
         await core.pressure.tick()  # nothing is left to take: it ends all the same
+
+
+async def test_deletions_of_the_future_are_not_waited_for(world: World) -> None:
+    """The clock was set back while the server was down, or another server's clock is ahead."""
+    async with world.open() as core:
+        digest = Digest.of(await push_image(core, "one", "v1"))
+        await core.manifests.delete(REPO, digest)
+    world.clock.forward(-HOUR)
+    async with world.open() as core:
+        Disk(core, Space(GIB, 0))
+        async with asyncio.timeout(60):
+            await core.pressure.tick()
+        assert await is_kept(core, digest)

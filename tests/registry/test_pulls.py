@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,8 @@ from cais_registry.model.digest import Digest
 from cais_registry.model.policy import Policy
 from cais_registry.services import pulls
 from cais_registry.services.core import Core
+from cais_registry.stores.connection import Connection
+from cais_registry.stores.pull_rows import counters_silent_since
 from core_support import HOUR, REPO, World, count, index, push_image, put
 from retention_support import goes, set_rules
 
@@ -135,6 +140,51 @@ async def test_a_run_waits_for_what_other_servers_have_counted(world: World) -> 
             await core.pulls.tick()
             await asyncio.sleep(0.1)
         assert await run == {"v2"}
+
+
+async def test_a_server_has_answered_only_when_all_it_counted_is_written(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It writes in parts: a run of another server must not decide after the first one."""
+    monkeypatch.setattr(pulls, "_BATCH", 1)
+    second = replace(world)
+    async with world.open() as core, second.open() as other:
+        contents = [await push_image(core, name, name) for name in ("a", "b")]
+        for content in contents:
+            other.pulls.note(REPO, Digest.of(content))
+        core.pulls.patience_seconds = 0
+        assert not await core.pulls.settle()
+        world.clock.forward(timedelta(seconds=1))
+        mine = vars(core.pulls)
+        silent = partial(counters_silent_since, counter=mine["_name"], since=mine["_seen_at"])
+        write, seen = other.database.write, []
+
+        async def watched(work: Callable[[Connection], None]) -> None:
+            seen.append(await core.database.read(silent))
+            await write(work)
+
+        vars(other.database)["write"] = watched
+        await other.pulls.flush()
+        assert seen == [True, True]
+        assert not await core.database.read(silent)
+
+
+async def test_what_is_pulled_all_the_time_keeps_no_one_writing(world: World) -> None:
+    async with world.open() as core:
+        digest = Digest.of(await push_image(core, "one", "v1"))
+        parts: list[str] = []
+
+        def pull_again(step: str) -> None:
+            parts.append(step)
+            world.clock.forward(timedelta(milliseconds=1))
+            core.pulls.note(REPO, digest)
+
+        vars(core.pulls)["_failpoint"] = pull_again
+        core.pulls.note(REPO, digest)
+        async with asyncio.timeout(60):
+            await core.pulls.flush()
+        assert parts == ["P1"]
+        assert await count(core, "manifest WHERE last_pulled_at IS NOT NULL") == 1
 
 
 async def test_pulls_are_written_together_and_not_one_by_one(world: World) -> None:

@@ -63,7 +63,8 @@ class Pressure:
                 return
             before, times = self._available(), self._times()
             window = max(0, times.now - since)
-            await self._collect(replace(times, window=window))
+            if not await self._collect(replace(times, window=window)):
+                return  # they were deleted in the future: the clock was set back since
             freed = self._available() - before
             _LOG.warning(
                 "the disk is nearly full: things deleted longest ago went before their undelete "
@@ -80,12 +81,15 @@ class Pressure:
                 _LOG.exception("no room could be made, it will be tried again")
             await asyncio.sleep(interval_seconds)
 
-    async def _collect(self, times: Times) -> None:
+    async def _collect(self, times: Times) -> int:
+        """Review what is due and delete its bytes; returns how many entries were looked at."""
+        count = 0
         for kind in (Kind.MANIFEST, Kind.MEMBER, Kind.BYTES):
             review = partial(review_batch, kind=kind, times=times, limit=_BATCH)
-            while (await self._database.write(review))[0]:
-                pass
+            while looked := (await self._database.write(review))[0]:
+                count += looked
         await self._reaper.reap()
+        return count
 
     def _times(self) -> Times:
         return Times.of(self._database.now(), self._policy())

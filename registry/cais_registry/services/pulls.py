@@ -4,10 +4,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from itertools import islice
 from typing import Final
 
 from cais_registry.model.digest import Digest
@@ -91,11 +90,10 @@ class Pulls:
         await self._switch(is_start=False)
         if not self._counts:
             return
-        now = self._database.now()
-        if now - self._seen_at >= HEARTBEAT:
-            await self._write()
+        is_due = self._database.now() - self._seen_at >= HEARTBEAT
+        await self.flush(is_heartbeat=is_due)
+        if is_due:
             await self._bury()
-        await self.flush()
 
     async def settle(self) -> bool:
         """Wait until all processes have written down what they counted up to now.
@@ -103,7 +101,7 @@ class Pulls:
         Returns:
             False if one of them was not heard of: it may know of pulls that nobody else does.
         """
-        await self._write()
+        await self.flush(is_heartbeat=True)
         end = time.monotonic() + self.patience_seconds
         silent = partial(counters_silent_since, counter=self._name, since=self._seen_at)
         while await self._database.read(silent):
@@ -132,24 +130,33 @@ class Pulls:
         end_counting(connection, self._name)
         forget_pulls(connection)
 
-    async def flush(self) -> None:
-        """Write down what was counted; what cannot be written is kept for the next time."""
-        while self._counts and (self._pulls or not self._is_whole):
-            await self._write()
+    async def flush(self, *, is_heartbeat: bool = False) -> None:
+        """Write down what was counted up to now; what cannot be written is kept for the next time.
 
-    async def _write(self) -> None:
-        if not self._counts:
-            return
-        batch = dict(islice(self._pulls.items(), _BATCH))
+        Args:
+            is_heartbeat: Say that this process lives also where there is nothing to write.
+        """
+        counted = list(self._pulls)  # what is pulled all the time must not keep this going
+        goes_on = is_heartbeat or bool(counted) or not self._is_whole
+        while self._counts and goes_on:
+            part, counted = counted[:_BATCH], counted[_BATCH:]
+            goes_on = bool(counted)
+            await self._write(part, is_all=not goes_on)
+
+    async def _write(self, part: Sequence[tuple[str, str]], *, is_all: bool) -> None:
+        batch = {key: self._pulls[key] for key in part if key in self._pulls}
         is_whole, self._is_whole = self._is_whole, True
         self._failpoint("P1")
-        write = partial(write_pulls, counter=self._name, pulls=batch, is_whole=is_whole)
+        write = partial(
+            write_pulls, counter=self._name, pulls=batch, is_whole=is_whole, is_all=is_all
+        )
         try:
             await self._database.write(write)
         except BaseException:
             self._is_whole = is_whole and self._is_whole
             raise
-        self._seen_at = self._database.now()
+        if is_all:
+            self._seen_at = self._database.now()
         self._drop(batch)
 
     def _drop(self, written: dict[tuple[str, str], int]) -> None:

@@ -26,7 +26,12 @@ def begin_counting(connection: Connection, counter: str, *, is_start: bool) -> N
 
 
 def write_pulls(
-    connection: Connection, counter: str, pulls: Mapping[tuple[str, str], int], *, is_whole: bool
+    connection: Connection,
+    counter: str,
+    pulls: Mapping[tuple[str, str], int],
+    *,
+    is_whole: bool,
+    is_all: bool,
 ) -> None:
     """Write down pulls that a server has counted.
 
@@ -35,6 +40,7 @@ def write_pulls(
         counter: Name of this server's life.
         pulls: Repository and digest to the time of the last pull, microseconds since 1970.
         is_whole: False when there were more pulls than it could remember.
+        is_all: False when it has counted more that is not written yet: others wait for that.
     """
     for (repository, digest), moment in pulls.items():
         connection.execute(
@@ -45,7 +51,8 @@ def write_pulls(
         )
     if not is_whole:
         lose_pulls(connection)
-    _seen(connection, counter)
+    if is_all:
+        _seen(connection, counter)
 
 
 def _seen(connection: Connection, counter: str) -> None:
