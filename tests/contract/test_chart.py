@@ -147,6 +147,13 @@ def test_every_value_has_a_schema_and_every_schema_entry_a_default() -> None:
     assert known(schema) - {".global"} == documented
 
 
+def test_every_alert_can_be_left_out_by_its_name() -> None:
+    monitoring = json.loads((CHART / "values.schema.json").read_text())["properties"]["monitoring"]
+    names = monitoring["properties"]["prometheusRule"]["properties"]["disabled"]["items"]["enum"]
+    (group,) = yaml.safe_load((CHART / "files" / "alerts" / "registry.yaml").read_text())["groups"]
+    assert names == [rule["alert"] for rule in group["rules"]]
+
+
 @pytest.mark.parametrize("path", sorted(CHART.rglob("*.yaml")), ids=lambda path: path.name)
 def test_no_line_of_the_chart_ends_in_blanks_or_holds_a_tab(path: Path) -> None:
     for line in path.read_text().splitlines():

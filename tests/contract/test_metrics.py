@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import yaml
 
 from cais_registry.http import metrics
 from support.scraped import families, scrape
@@ -20,6 +21,7 @@ from support.scraped import families, scrape
 ROOT = Path(__file__).parents[2]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 DASHBOARD = ROOT / "charts" / "cais" / "files" / "dashboards" / "registry.json"
+ALERTS = ROOT / "charts" / "cais" / "files" / "alerts" / "registry.yaml"
 LABELS: Final = {
     "route", "method", "status", "status_class", "outcome", "kind",
     "version", "database", "storage",
@@ -110,17 +112,18 @@ def used(text: str) -> set[str]:
     return {re.sub(r"_(bucket|count|sum)$", "", name) for name in _PROMQL_NAME.findall(text)}
 
 
+def strangers(text: str) -> set[str]:
+    """Metrics and labels of PromQL that a scrape does not have."""
+    matchers = re.findall(r'([a-z_]+)(?:=~|!=|=)"', text)
+    groups = re.findall(r"(?:by|on|without) \(([^)]*)\)", text)
+    grouped = {one for group in groups for one in group.split(", ")}
+    return (used(text) - expected()) | ({*matchers, *grouped} - LABELS - {"job", "instance", "le"})
+
+
 def test_the_dashboard_uses_only_metrics_and_labels_that_exist() -> None:
     found = list(expressions(json.loads(DASHBOARD.read_text())))
     assert len(found) > 25
-    allowed = LABELS | {"job", "instance", "le"}
-    for text in found:
-        assert used(text) <= expected(), text
-        matchers = re.findall(r'([a-z_]+)(?:=~|!=|=)"', text)
-        grouped = [
-            one for group in re.findall(r"by \(([^)]*)\)", text) for one in group.split(", ")
-        ]
-        assert {*matchers, *grouped} <= allowed, text
+    assert [strange for text in found for strange in strangers(text)] == []
 
 
 def test_the_dashboard_shows_nearly_everything() -> None:
@@ -142,3 +145,32 @@ def test_panels_of_the_dashboard_are_named_and_told_apart() -> None:
         assert panel["type"] == "row" or (panel["targets"] and panel["description"])
         x, width = panel["gridPos"]["x"], panel["gridPos"]["w"]
         assert x + width <= 24
+
+
+def alerts() -> list[dict[str, Any]]:
+    groups = yaml.safe_load(ALERTS.read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def test_alerts_use_only_metrics_and_labels_that_exist() -> None:
+    assert len(alerts()) == len({alert["alert"] for alert in alerts()}) > 5
+    for alert in alerts():
+        assert used(alert["expr"]), alert["alert"]
+        assert strangers(alert["expr"]) == set(), alert["alert"]
+
+
+def test_a_metric_or_label_that_does_not_exist_is_found() -> None:
+    text = 'sum by (pod) (cais_nothing{user="x"}) and on (node) cais_tags'
+    assert strangers(text) == {"pod", "cais_nothing", "user", "node"}
+
+
+def test_each_alert_names_the_registry_says_what_to_do_and_is_documented() -> None:
+    documented = re.findall(r"^\| `(Cais\w+)` \| (\w+) \|", OPERATIONS, re.MULTILINE)
+    assert documented == [(alert["alert"], alert["labels"]["severity"]) for alert in alerts()]
+    for alert in alerts():
+        told = alert["annotations"]
+        assert set(told) == {"summary", "description"}
+        assert "{{ $labels.instance }}" in told["summary"]
+        assert re.search(
+            r"\b(Look|Raise|Delete|The condition|The log)\b|says how", told["description"]
+        )

@@ -112,6 +112,22 @@ def test_the_dashboard_is_a_config_map_that_grafana_finds_where_that_is_asked_fo
     assert json.loads(found["data"]["cais-registry.json"]) == json.loads(source.read_text())
 
 
+def test_alerts_are_a_prometheus_rule_where_that_is_asked_for() -> None:
+    assert not of_kind(render(), "PrometheusRule")
+    key = "monitoring.prometheusRule"
+    off = f"{key}.disabled={{CaisRegistryNotCollected}}"
+    given = f"{key}.create=true,{key}.namespace=monitoring,{key}.labels.release=prometheus,{off}"
+    (found,) = of_kind(render("--set", given), "PrometheusRule")
+    assert found["apiVersion"] == "monitoring.coreos.com/v1"
+    assert found["metadata"]["namespace"] == "monitoring"
+    assert found["metadata"]["labels"]["release"] == "prometheus"
+    source = yaml.safe_load((chart.CHART / "files" / "alerts" / "registry.yaml").read_text())
+    (group,) = source["groups"]
+    kept = [rule for rule in group["rules"] if rule["alert"] != "CaisRegistryNotCollected"]
+    assert found["spec"] == {"groups": [{**group, "rules": kept}]}
+    assert len(kept) == len(group["rules"]) - 1
+
+
 def test_crd_stays_out_where_someone_else_installs_it() -> None:
     assert of_kind(render(), "CustomResourceDefinition")
     assert not of_kind(render("--set", "crds.install=false"), "CustomResourceDefinition")
@@ -126,6 +142,7 @@ def test_crd_stays_out_where_someone_else_installs_it() -> None:
         ("watchNamespaces={Team_A}", "watchNamespaces"),
         ("operator.workers=0", "workers"),
         ("monitoring.dashboard.enabled=true", "enabled"),
+        ("monitoring.prometheusRule.disabled={CaisRegistryGone}", "disabled"),
         ("image.operator.tag=a b", "tag"),
     ],
 )
