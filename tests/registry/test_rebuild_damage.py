@@ -18,6 +18,7 @@ from cais_registry.model.manifest_copy import decode
 from cais_registry.model.names import RepoName, Tag
 from cais_registry.stores import rebuilt_file
 from cais_registry.stores.layout import UnusableData
+from cais_registry.stores.sqlite_database import SqliteDatabase
 from core_support import (
     REPO,
     World,
@@ -169,3 +170,30 @@ async def test_blobs_in_an_object_store_are_not_taken_for_lost(tmp_path: Path) -
         shutil.rmtree(tmp_path / folder)
     with pytest.raises(UnusableData, match="with an object store no rebuild is possible"):
         await rebuild(world)
+
+
+async def test_a_new_database_that_the_disk_had_no_room_for_takes_no_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite cannot move its log into the file then, and closes it without a word."""
+    world = World(tmp_path)
+    async with world.open() as core:
+        await push_image(core, "one", "v1")
+    before = (tmp_path / "metadata.sqlite3").read_bytes()
+    log = tmp_path / f"{rebuilt_file.NAME}-wal"
+    with monkeypatch.context() as patch:
+        close = SqliteDatabase.close
+
+        def close_on_a_full_disk(database: SqliteDatabase) -> None:
+            written = log.read_bytes()
+            close(database)
+            log.write_bytes(written)
+
+        patch.setattr(SqliteDatabase, "close", close_on_a_full_disk)
+        with pytest.raises(OSError, match="no room to complete the new database"):
+            await rebuild(world)
+    assert (tmp_path / "metadata.sqlite3").read_bytes() == before
+    await rebuild(world)
+    async with world.open() as core:
+        assert await count(core, "manifest") == 1
+        await check(core)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
@@ -93,8 +94,14 @@ def finish(data: Path, now: int) -> Path | None:
 
     Returns:
         Where the old one is now; None if there was none.
+
+    Raises:
+        OSError: If the new one is not whole: on a full disk SQLite closes it, leaves what was
+            written in a log beside it, and says nothing. Nothing was moved then.
     """
     new = data / NAME
+    if new.with_name(f"{NAME}-wal").exists():
+        raise OSError(errno.ENOSPC, "there is no room to complete the new database", str(new))
     with new.open("rb+") as file:
         os.fsync(file.fileno())
     moved = _set_aside(data, now)
