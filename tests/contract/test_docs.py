@@ -145,6 +145,16 @@ def test_every_command_and_flag_of_the_server_is_documented() -> None:
             assert re.search(rf"(?<![\w-]){flag}\b", CONFIGURATION), f"{name} {flag}"
 
 
+def test_the_help_of_serve_shows_every_block_of_its_file() -> None:
+    help_of_serve = next(
+        action.choices["serve"].format_help()
+        for action in server_parser()._actions
+        if isinstance(action, argparse._SubParsersAction)
+    )
+    for field in msgspec.structs.fields(document.Document):
+        assert f"\n  {field.encode_name}:" in help_of_serve
+
+
 def test_every_flag_and_variable_of_the_operator_is_documented() -> None:
     for option in operator_command._OPTIONS:
         flag = "namespace" if option == "namespaces" else option.replace("_", "-")

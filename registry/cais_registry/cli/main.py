@@ -42,9 +42,19 @@ Configuration file (YAML or JSON; every part may be left out):
   retention:                                          read anew; the first rule that matches counts
   - {repositories: ["apps/**"], keepTags: ["v*"], keepLast: 20, keepNewerThan: 720h,
      keepPulledWithin: 720h, untaggedAfter: 168h, dryRun: false}
-  log: {format: auto}                                 auto, json or text
+  immutableTags: [{repositories: ["**"], tags: ["v*"]}]         read anew; such tags stay
+  quota: 16106127360                                  read anew; most bytes that may be stored
+  readOnly: false                                     read anew; true refuses pushes and deletions
+  log: {format: auto, audit: true, auditPulls: false}           auto, json or text
+  database: {urlFile: url}                            PostgreSQL in the place of SQLite
+  storage: {s3: {bucket: images, endpoint: "https://s3.example.org",       in the place of files
+                 accessKeyFile: access-key, secretKeyFile: secret-key}}
   limits: {manifestBytes: 4194304, manifestReferences: 10000, tagsPerPush: 100,
-           sparseManifests: false}
+           sparseManifests: false, openUploads: 10000, openUploadsPerUser: 1000,
+           slowestBytesPerSecond: 240}
+  timeouts: {idle: 30s, drain: 20s, stalled: 60s, upload: 24h}
+
+docs/configuration.md explains every key.
 """
 
 _GC = """\
@@ -54,6 +64,14 @@ Tell a running server to collect garbage. Pushes and pulls go on meanwhile.
   cais-registry gc --server http://127.0.0.1:5000 --dry-run      what retention would delete and why
 
 With -o json each thing that would go is one line of JSON; the last line is the run.
+"""
+
+_USAGE = """\
+Show what a running server holds: repositories, tags, bytes (of the quota, if there is one), what
+garbage collection can give back, and the disk.
+
+  cais-registry usage --server http://127.0.0.1:5000
+  cais-registry usage --server https://registry.example:5000 --credentials-file me -o json
 """
 
 _FSCK = """\
@@ -159,7 +177,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     gc.add_argument("--wait", action="store_true", help="show progress, return when it has ended")
     gc.add_argument("--report-file", metavar="F", help="write the run as one line of JSON there")
-    _add_client(_add(commands, "usage", "show what a running server holds", "Show what is stored."))
+    _add_client(_add(commands, "usage", "show what a running server holds", _USAGE))
     _add_fsck(_add(commands, "fsck", "check what is stored, and repair it", _FSCK))
     undelete = _add(commands, "undelete", "bring back what was deleted", _UNDELETE)
     _add_client(undelete)
