@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from cais_registry.cli import client
 from cais_registry.cli.errors import CommandError
+from cais_registry.cli.run_progress import Progress
 from cais_registry.cli.usage import human
 
 _ASK_AGAIN_SECONDS: Final = 0.5
@@ -78,7 +79,7 @@ def _retained(report: dict[str, Any]) -> str:
 
 
 def _wait(server: client.Client, run_report: dict[str, Any]) -> dict[str, Any]:
-    is_terminal, failures = sys.stderr.isatty(), 0
+    progress, failures = Progress(sys.stderr), 0
     while run_report["state"] == "Running":
         time.sleep(_ASK_AGAIN_SECONDS)
         try:
@@ -88,11 +89,8 @@ def _wait(server: client.Client, run_report: dict[str, Any]) -> dict[str, Any]:
             failures += 1
             if failures >= _TRIES:
                 raise
-        if is_terminal:
-            seconds = run_report["durationSeconds"]
-            print(f"\rcollecting garbage, {seconds:.0f} s ", end="", file=sys.stderr, flush=True)
-    if is_terminal:
-        print(file=sys.stderr)
+        progress.show(run_report)
+    progress.end()
     return run_report
 
 
