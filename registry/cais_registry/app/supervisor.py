@@ -25,6 +25,7 @@ from granian.server.mp import MPServer
 from cais_registry.app import certificates, logs
 from cais_registry.app.files import Files
 from cais_registry.app.listening import BACKLOG, connection_limit
+from cais_registry.app.relay import Relay
 
 RETIRE_SECONDS: Final = 3.0
 """An old worker answers connections that it has accepted so long, and says that it closes them."""
@@ -78,6 +79,7 @@ class Supervisor(MPServer):
             runtime_blocking_threads=8,
         )
         self._untyped: Any = self  # granian's own annotations are incomplete
+        self._relay = Relay(self._untyped.main_loop_interrupt)
         self._files = files
         self._listener = listener
         self._draining: Any = None
@@ -88,8 +90,19 @@ class Supervisor(MPServer):
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
+        self._relay.start()
         threading.Thread(target=self._watch, name="watch", daemon=True).start()
         self.serve(target_loader=self._loader(), wrap_loader=False)
+
+    def signal_handler_interrupt(self, *_: object) -> None:
+        """Stop; granian's own handler may wait for a lock that this very thread holds."""
+        self._untyped.interrupt_signal = True
+        self._relay.ask(is_final=True)
+
+    def signal_handler_reload(self, *_: object) -> None:
+        """Take a new worker; see `signal_handler_interrupt`."""
+        self._untyped.reload_signal = True
+        self._relay.ask()
 
     def _loader(self) -> Callable[[], Any]:
         files, listener, parent = self._files, self._listener, os.getpid()
@@ -111,7 +124,7 @@ class Supervisor(MPServer):
             pair = self._files.loaded.pair
             if self._files.poll() and self._files.loaded.pair != pair:
                 _logger.info("the certificate has changed: a new worker will serve it")
-                self._untyped.signal_handler_reload()
+                self.signal_handler_reload()
 
     def _use_certificate(self) -> None:
         pair = self._files.loaded.pair
@@ -149,16 +162,17 @@ class Supervisor(MPServer):
     def _stop_workers(self) -> None:
         """Let running requests finish; the time for it ends early when told to stop again."""
         workers: list[Any] = [*self.wrks, *([self._draining] if self._draining else [])]
-        hurry = threading.Event()
+        again: list[int] = []  # an event's lock would be taken by handler and loop alike
+        pause = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: hurry.set())
+            signal.signal(number, lambda number, _: again.append(number))
         for worker in workers:
             worker.interrupt_by_parent = True  # its end is no failure
             if worker.is_alive():
                 os.kill(worker.inner.pid, signal.SIGUSR2)
         end = time.monotonic() + self._files.loaded.settings.drain.total_seconds()
-        while any(w.is_alive() for w in workers) and time.monotonic() < end and not hurry.is_set():
-            hurry.wait(_LOOK_SECONDS)
+        while any(w.is_alive() for w in workers) and time.monotonic() < end and not again:
+            pause.wait(_LOOK_SECONDS)
         super()._stop_workers()  # type: ignore[no-untyped-call]  # granian's annotations
 
     def _drain(self, old: Any) -> None:  # noqa: ANN401 - granian's types
