@@ -4,7 +4,7 @@
 import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from cais_operator.observed import Live
@@ -36,19 +36,37 @@ def password_in(secret: Live | None, key: str = "password") -> str | None:
     return password if usable else None
 
 
-def known_users(secret: Live | None) -> Mapping[str, UserEntry]:
-    """Read back the entries of a live users Secret; whatever is unreadable is left out."""
+def known_users(secret: Live | None) -> Mapping[str, tuple[UserEntry, ...]]:
+    """Read back the entries of a live users Secret by name; whatever is unreadable is left out."""
     fingerprints = _fingerprints(_text(secret, "fingerprints") or "")
     lines = (_text(secret, "htpasswd") or "").splitlines()
-    pairs = (line.split(":", 1) for line in lines if ":" in line)
-    return {
-        name: UserEntry(name=name, hash=hashed, fingerprint=fingerprints[name])
-        for name, hashed in pairs
-        if isinstance(fingerprints.get(name), str)
-    }
+    found: dict[str, tuple[UserEntry, ...]] = {}
+    for name, _, hashed in (line.partition(":") for line in lines):
+        before = found.get(name, ())
+        marks = _listed(fingerprints.get(name))
+        if len(before) < len(marks):
+            entry = UserEntry(name=name, hash=hashed, fingerprint=marks[len(before)])
+            found[name] = (*before, entry)
+    return found
 
 
-def _fingerprints(text: str) -> Mapping[str, str]:
+def fingerprints_of(entries: Iterable[UserEntry]) -> dict[str, list[str]]:
+    """Return what stands beside the hashes: by name, in the order of the lines."""
+    found: dict[str, list[str]] = {}
+    for entry in entries:
+        found.setdefault(entry.name, []).append(entry.fingerprint)
+    return found
+
+
+def _listed(marks: object) -> list[str]:
+    """One that stands alone was written by an operator of the version before."""
+    marks = [marks] if isinstance(marks, str) else marks
+    if not isinstance(marks, list) or not all(isinstance(one, str) for one in marks):
+        return []
+    return marks
+
+
+def _fingerprints(text: str) -> Mapping[str, object]:
     try:
         found = json.loads(text)
     except ValueError:

@@ -113,8 +113,8 @@ class Generator:
 
     async def _passwords(
         self, registry: Registry, world: World, service: Object, hosts: Hosts
-    ) -> dict[str, str]:
-        """Make or read the password of everyone who may log in; by user name."""
+    ) -> dict[str, tuple[str, ...]]:
+        """Make or read the passwords of everyone who may log in; by user name."""
         settings, node_port = self._settings, _node_port(service)
         admin = _password(world, names.admin_secret(registry))
         gc = _password(world, names.gc_secret(registry))
@@ -136,10 +136,14 @@ class Generator:
             manifests.append(desired.user_secret(registry, settings, user, password))
         for manifest in manifests:
             await self._writer.ensure_secret(world, manifest)
-        return {name: password for name, password in passwords.items() if password}
+        return {name: (password,) for name, password in passwords.items() if password}
 
     async def _users(
-        self, registry: Registry, world: World, authority: Authority, passwords: Mapping[str, str]
+        self,
+        registry: Registry,
+        world: World,
+        authority: Authority,
+        passwords: Mapping[str, tuple[str, ...]],
     ) -> Object:
         known = credentials.known_users(world.secret(names.users_secret(registry)))
         key = pki.fingerprint_key(authority)

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import secrets
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 
@@ -91,33 +91,43 @@ def fingerprint_key(authority: Authority) -> bytes:
     return hmac.digest(authority.key.encode(), b"cais: password fingerprints", "sha256")
 
 
-def fingerprint(key: bytes, user: str, password: str) -> str:
-    """Return the keyed fingerprint (HMAC-SHA-256, hex) that stands beside a hash."""
-    return hmac.new(key, f"{user}:{password}".encode(), hashlib.sha256).hexdigest()
+def fingerprint(key: bytes, user: str, password: str, hashed: str) -> str:
+    """Return the keyed fingerprint (HMAC-SHA-256, hex) that stands beside a hash.
+
+    It is of the hash as well: a hash that somebody has put in its place is not taken for ours.
+    """
+    return hmac.new(key, f"{user}:{hashed}:{password}".encode(), hashlib.sha256).hexdigest()
 
 
 def hash_users(
-    passwords: Mapping[str, str], *, known: Mapping[str, UserEntry], key: bytes
+    passwords: Mapping[str, Sequence[str]],
+    *,
+    known: Mapping[str, Sequence[UserEntry]],
+    key: bytes,
 ) -> tuple[UserEntry, ...]:
-    """Return an entry per user, sorted by name; bcrypt runs only where a fingerprint differs.
+    """Return an entry per password, sorted by name; bcrypt runs only where a fingerprint differs.
 
     Takes some 50 ms of CPU for each new password: run it outside the event loop.
 
     Args:
-        passwords: User name to password, everyone who may log in. At most 72 bytes each.
+        passwords: User name to passwords, everyone who may log in: one each, or two while the one
+            is being replaced by the other. At most 72 bytes each.
         known: Entries of the live users Secret (`credentials.known_users`).
         key: From `fingerprint_key`.
     """
     return tuple(
-        _entry(name, password, known.get(name), fingerprint(key, name, password))
-        for name, password in sorted(passwords.items())
+        _entry(name, password, known.get(name, ()), key)
+        for name, given in sorted(passwords.items())
+        for password in given
     )
 
 
-def _entry(name: str, password: str, known: UserEntry | None, mark: str) -> UserEntry:
-    if known is not None and hmac.compare_digest(known.fingerprint, mark):
-        return known
+def _entry(name: str, password: str, known: Sequence[UserEntry], key: bytes) -> UserEntry:
+    for one in known:
+        if hmac.compare_digest(one.fingerprint, fingerprint(key, name, password, one.hash)):
+            return one
     hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt(_ROUNDS)).decode()
+    mark = fingerprint(key, name, password, hashed)
     return UserEntry(name=name, hash=hashed, fingerprint=mark)
 
 

@@ -10,6 +10,7 @@ from operator_builders import SETTINGS, registry, secret
 ENTRIES = (
     UserEntry(name="admin", hash="$2b$10$abc", fingerprint="11"),
     UserEntry(name="ci", hash="$2b$10$def", fingerprint="22"),
+    UserEntry(name="ci", hash="$2b$10$ghi", fingerprint="33"),
 )
 
 
@@ -50,7 +51,13 @@ def test_the_key_of_the_password_can_be_chosen() -> None:
 
 def test_users_are_read_back_as_they_were_written() -> None:
     written = users_secret(registry(), SETTINGS, ENTRIES)
-    assert known_users(written) == {entry.name: entry for entry in ENTRIES}
+    admin, *both = ENTRIES
+    assert known_users(written) == {"admin": (admin,), "ci": tuple(both)}
+
+
+def test_users_are_read_as_the_version_before_wrote_them() -> None:
+    written = secret(htpasswd="admin:$2b$10$abc\n", fingerprints='{"admin": "11"}')
+    assert known_users(written) == {"admin": ENTRIES[:1]}
 
 
 @pytest.mark.parametrize(
@@ -62,6 +69,8 @@ def test_users_are_read_back_as_they_were_written() -> None:
         secret(htpasswd="ci:hash\n", fingerprints="no json"),
         secret(htpasswd="ci:hash\n", fingerprints="[1]"),
         secret(htpasswd="ci:hash\n", fingerprints='{"ci": 1}'),
+        secret(htpasswd="ci:hash\n", fingerprints='{"ci": [1]}'),
+        secret(htpasswd="ci:hash\n", fingerprints='{"ci": []}'),
         secret(htpasswd="no colon", fingerprints='{"ci": "a"}'),
     ],
 )

@@ -179,7 +179,7 @@ def test_the_same_material_gives_the_same_secret() -> None:
     entries = (UserEntry(name="ci", hash="h", fingerprint="f"),)
     one = desired.users_secret(registry(), SETTINGS, entries)
     assert one == desired.users_secret(registry(), SETTINGS, entries)
-    assert decoded(one) == {"htpasswd": "ci:h\n", "fingerprints": '{"ci": "f"}'}
+    assert decoded(one) == {"htpasswd": "ci:h\n", "fingerprints": '{"ci": ["f"]}'}
 
 
 def test_certificates_come_with_the_bundle_that_proves_them() -> None:

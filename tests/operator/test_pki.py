@@ -136,28 +136,50 @@ def test_passwords_are_long_plain_and_never_the_same() -> None:
     assert all(len(one) == 32 and one.isalnum() and one.isascii() for one in made)
 
 
+def known(*entries: UserEntry) -> dict[str, list[UserEntry]]:
+    names = {entry.name for entry in entries}
+    return {name: [one for one in entries if one.name == name] for name in names}
+
+
 def test_only_a_new_password_is_hashed() -> None:
-    first = pki.hash_users({"ci": "one", "bo": "two"}, known={}, key=KEY)
+    first = pki.hash_users({"ci": ["one"], "bo": ["two"]}, known={}, key=KEY)
     assert [entry.name for entry in first] == ["bo", "ci"]
-    known = {entry.name: entry for entry in first}
-    again = pki.hash_users({"ci": "three", "bo": "two"}, known=known, key=KEY)
+    given = {"ci": ["three"], "bo": ["two"]}
+    again = pki.hash_users(given, known=known(*first), key=KEY)
     assert again[0] == first[0]
     assert again[1] != first[1]
     assert bcrypt.checkpw(b"three", again[1].hash.encode())
     assert not bcrypt.checkpw(b"one", again[1].hash.encode())
 
 
+def test_of_two_passwords_of_a_user_both_are_hashed_and_each_is_known_again() -> None:
+    (old,) = pki.hash_users({"ci": ["old"]}, known={}, key=KEY)
+    new, kept = pki.hash_users({"ci": ["new", "old"]}, known=known(old), key=KEY)
+    assert kept == old
+    assert bcrypt.checkpw(b"new", new.hash.encode())
+    assert pki.hash_users({"ci": ["new"]}, known=known(new, kept), key=KEY) == (new,)
+
+
+def test_a_hash_that_somebody_put_in_place_of_ours_is_made_anew() -> None:
+    (ours,) = pki.hash_users({"ci": ["one"]}, known={}, key=KEY)
+    theirs = bcrypt.hashpw(b"theirs", bcrypt.gensalt(4)).decode()
+    edited = UserEntry(name="ci", hash=theirs, fingerprint=ours.fingerprint)
+    (again,) = pki.hash_users({"ci": ["one"]}, known=known(edited), key=KEY)
+    assert bcrypt.checkpw(b"one", again.hash.encode())
+
+
 def test_a_user_that_is_gone_is_not_kept() -> None:
-    known = {"old": UserEntry(name="old", hash="h", fingerprint="f")}
-    assert pki.hash_users({}, known=known, key=KEY) == ()
+    old = UserEntry(name="old", hash="h", fingerprint="f")
+    assert pki.hash_users({}, known=known(old), key=KEY) == ()
 
 
-def test_a_fingerprint_is_bound_to_user_password_and_installation() -> None:
-    base = pki.fingerprint(KEY, "ci", "pw")
+def test_a_fingerprint_is_bound_to_user_password_hash_and_installation() -> None:
+    base = pki.fingerprint(KEY, "ci", "pw", "hash")
     other = pki.fingerprint_key(pki.new_authority(name="x", validity=timedelta(days=1), now=NOW))
-    assert base == pki.fingerprint(KEY, "ci", "pw")
+    assert base == pki.fingerprint(KEY, "ci", "pw", "hash")
     assert base not in (
-        pki.fingerprint(KEY, "bo", "pw"),
-        pki.fingerprint(KEY, "ci", "pv"),
-        pki.fingerprint(other, "ci", "pw"),
+        pki.fingerprint(KEY, "bo", "pw", "hash"),
+        pki.fingerprint(KEY, "ci", "pv", "hash"),
+        pki.fingerprint(KEY, "ci", "pw", "other"),
+        pki.fingerprint(other, "ci", "pw", "hash"),
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from cais_operator import names
 from cais_operator.certificates import Authority, Leaf
-from cais_operator.credentials import UserEntry
+from cais_operator.credentials import UserEntry, fingerprints_of
 from cais_operator.desired.metadata import finish
 from cais_operator.names import Hosts
 from cais_operator.render import Manifest, render
@@ -98,8 +98,8 @@ def users_secret(
     """
     del settings
     lines = "".join(f"{entry.name}:{entry.hash}\n" for entry in entries)
-    fingerprints = {entry.name: entry.fingerprint for entry in entries}
-    texts = {"htpasswd": lines, "fingerprints": json.dumps(fingerprints, sort_keys=True)}
+    marks = json.dumps(fingerprints_of(entries), sort_keys=True)
+    texts = {"htpasswd": lines, "fingerprints": marks}
     return finish(_secret(names.users_secret(registry), texts), registry)
 
 
