@@ -95,7 +95,7 @@ def test_every_key_of_the_example_configuration_is_known_and_every_block_is_show
     }
 
 
-EXPLAINED = ("tls", "access.rules", "immutableTags")
+EXPLAINED = ("tls", "access.rules", "access.issuers", "immutableTags")
 """Blocks that are explained as a whole."""
 
 

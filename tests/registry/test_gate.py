@@ -7,14 +7,17 @@ import bcrypt
 import pytest
 
 from cais_registry.config.document import Access, Rule
-from cais_registry.http import requests, router
+from cais_registry.config.identities import Issuer
+from cais_registry.http import identities, requests, router
 from cais_registry.http.credentials import Verifier
 from cais_registry.http.gate import Caller, Gate, authorise
 from cais_registry.http.patience import Patience
 from cais_registry.model.errors import Denied, Unauthorized
 from cais_registry.services.access import OPEN, Permissions, compile_rules
+from support.issuer import AUDIENCE, ISSUER, PUSHER, claims, published, rsa, token
 
 USERS = {"ci": bcrypt.hashpw(b"secret", bcrypt.gensalt(4))}
+CLUSTER = Issuer(issuer=ISSUER, audiences=(AUDIENCE,), jwks_file="/keys", kind="kubernetes")
 HEX = "a" * 64
 PERMISSIONS = compile_rules(
     Access(
@@ -148,6 +151,9 @@ async def test_who_sends_no_credentials_is_anonymous() -> None:
         "Basic !!!",
         "Basic",
         "Bearer abc",
+        "Bearer",
+        f"Bearer {token(claims(iss='https://evil.example'))}",
+        basic(f"ci:{token(claims(iss='https://evil.example'))}"),
         "Basic " + base64.b64encode(b"\xff\xfe:x").decode(),
         "Basic " + "A" * 5000,
     ],
@@ -155,6 +161,17 @@ async def test_who_sends_no_credentials_is_anonymous() -> None:
 async def test_bad_credentials_are_refused_even_where_none_are_needed(authorization: str) -> None:
     with pytest.raises(Unauthorized):
         await gate().identify(request(authorization))
+
+
+@pytest.mark.parametrize("form", ["Bearer {}", "bearer {}", "basic"])
+async def test_who_shows_a_good_token_is_its_subject_whatever_the_name_beside_it(form: str) -> None:
+    entry = gate()
+    entry.bearer.replace(identities.build((CLUSTER,), {"/keys": published(rsa())}).verifiers)
+    header = basic(f"ci:{token()}") if form == "basic" else form.format(token())
+    assert (await entry.identify(request(header))).user == PUSHER
+    assert entry.logins == {"success": 1}
+    assert (await entry.identify(request(basic("ci:secret")))).user == "ci"
+    assert entry.logins == {"success": 2}
 
 
 async def test_an_open_registry_ignores_credentials() -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cais_registry.app import certificates
+from cais_registry.app.keyfiles import KeyFiles
 from cais_registry.app.watched import Watched
 from cais_registry.config import document, settings
 from cais_registry.config.errors import ConfigError
@@ -25,12 +26,14 @@ class Loaded:
         users: bcrypt hashes by name; empty for an open registry.
         pair: Certificate and key; None for plain HTTP.
         hashes: SHA-256 of what is loaded, by path.
+        keys: Files with the keys of issuers, by path; what is in them is looked at by who uses it.
     """
 
     settings: Settings
     users: Mapping[str, bytes]
     pair: certificates.Pair | None
     hashes: Mapping[str, str]
+    keys: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class Files:
@@ -48,6 +51,7 @@ class Files:
         """
         self._flags = flags
         self._errors: dict[str, str] = {}
+        self._keys = KeyFiles()
         self._config = None if config is None else Watched(config, setting="--config")
         first = self._settings(b"" if self._config is None else self._config.read())
         self._first = first
@@ -62,7 +66,7 @@ class Files:
     @property
     def error(self) -> str | None:
         """Why the newest contents were not taken, None when they were."""
-        return "; ".join(self._errors.values()) or None
+        return "; ".join((*self._errors.values(), *self._keys.errors)) or None
 
     def database_url(self) -> str | None:
         """How PostgreSQL is reached, None for SQLite; read anew at each call.
@@ -93,7 +97,7 @@ class Files:
             True if something was taken.
         """
         before = self.loaded
-        for part in (self._poll_config, self._poll_htpasswd, self._poll_tls):
+        for part in (self._poll_config, self._poll_htpasswd, self._poll_tls, self._poll_keys):
             part()
         return self.loaded is not before
 
@@ -123,6 +127,15 @@ class Files:
         if pair != self.loaded.pair:
             hashes = self._with_hash(cert.path, pair.certificate)
             self.loaded = replace(self.loaded, pair=pair, hashes=hashes)
+
+    def _poll_keys(self) -> None:
+        """Never a reason to take nothing else, nor to keep a server from starting."""
+        if self._keys.look(self.loaded.settings.access.issuers):
+            gone = self.loaded.keys.keys() - self._keys.contents.keys()
+            hashes = {path: one for path, one in self.loaded.hashes.items() if path not in gone}
+            for path, content in self._keys.contents.items():
+                hashes[path] = hashlib.sha256(content).hexdigest()
+            self.loaded = replace(self.loaded, keys=self._keys.contents, hashes=hashes)
 
     def _take(self, name: str, file: Watched, use: Callable[[bytes], None]) -> None:
         try:

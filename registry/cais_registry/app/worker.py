@@ -17,6 +17,7 @@ from cais_registry import __version__
 from cais_registry.app import certificates, logs, notices, objects
 from cais_registry.app.cutting import Scissors
 from cais_registry.app.files import Files, Loaded
+from cais_registry.app.issuers import Issuers
 from cais_registry.app.lines import Lines
 from cais_registry.app.listening import stop_accepting
 from cais_registry.config.retention import Retention
@@ -74,6 +75,8 @@ class Worker:
             verifier=None if auth is None else self._verifier,
             realm=None if auth is None else auth.realm,
         )
+        self._issuers = Issuers(self._gate.bearer)
+        self._issuers.take(files.loaded)
         self._policy = policy(files.loaded)
         self._lines = Lines(logs.write_out)
         self._application: Application | None = None
@@ -167,7 +170,7 @@ class Worker:
         return notices.Notices(
             space=core.store.space,
             validity=self._validity,
-            error=lambda: self._files.error,
+            error=self._error,
         )
 
     def _facts(self) -> Facts:
@@ -194,13 +197,18 @@ class Worker:
         """What this process serves: a new certificate comes with a new process."""
         files = {**self._files.loaded.hashes, **self._certificate}
         return LoadedFiles(
-            files=files,
-            error=self._files.error,
+            files={path: files[path] for path in files.keys() - self._issuers.problems.keys()},
+            error=self._error(),
             retention_problems=self._files.loaded.settings.retention.problems,
         )
 
+    def _error(self) -> str | None:
+        """Why something that a file says is not taken, None when all is."""
+        words = (self._files.error, *self._issuers.problems.values())
+        return "; ".join(word for word in words if word) or None
+
     async def _watch(self) -> None:
-        error = self._files.error
+        error = None
         _warn(self._files.loaded.settings.retention)
         while True:
             await asyncio.sleep(POLL_SECONDS)
@@ -212,10 +220,12 @@ class Worker:
                 self._gate.permissions = permissions(self._files.loaded)
                 self._policy = policy(self._files.loaded)
                 _logger.info("configuration, users or rules were loaded anew")
+            if self._issuers.take(now):
+                _logger.info("issuers of tokens, or their keys, were loaded anew")
             if now.settings.retention != before.settings.retention:
                 _warn(now.settings.retention)
-            if self._files.error != error:
-                error = self._files.error
+            if self._error() != error:
+                error = self._error()
                 _logger.warning("a changed file is not taken: %s", error or "solved")
 
 

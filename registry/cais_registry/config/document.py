@@ -9,6 +9,8 @@ from typing import Any, Final, Literal, get_args
 import msgspec
 
 from cais_registry.config.errors import ConfigError
+from cais_registry.config.identities import Issuer
+from cais_registry.config.strict import Strict
 
 Action = Literal["pull", "push", "delete", "admin", "gc", "usage"]
 
@@ -20,20 +22,14 @@ _ALLOWED: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
-class _Strict(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"
-):
-    """Base of every block: an unknown field is an error, not a surprise later."""
-
-
-class TlsFiles(_Strict, frozen=True):
+class TlsFiles(Strict, frozen=True):
     """`tls`: PEM files, the key unencrypted in PKCS#8; their contents are watched."""
 
     cert_file: str
     key_file: str
 
 
-class DatabaseFile(_Strict, frozen=True):
+class DatabaseFile(Strict, frozen=True):
     """`database`: PostgreSQL instead of SQLite in the data folder.
 
     Attributes:
@@ -43,40 +39,44 @@ class DatabaseFile(_Strict, frozen=True):
     url_file: str
 
 
-class AuthFiles(_Strict, frozen=True):
+class AuthFiles(Strict, frozen=True):
     """`auth`: who the users are; without it the registry is open to anyone."""
 
     htpasswd_file: str
     realm: str = "cais"
 
 
-class Rule(_Strict, frozen=True):
-    """One of `access.rules`: the users may do the actions in the repositories.
+class Rule(Strict, frozen=True):
+    """One of `access.rules`: whom it names may do the actions in the repositories.
 
     Attributes:
-        users: Names; `*` is everyone who has logged in.
         repositories: Globs: `*` within one path segment, `**` any number of segments.
         actions: `admin` is the whole admin API; `gc` and `usage` are parts of it.
+        users: Names of the htpasswd file; `*` is all of them.
+        identities: Whom tokens speak of (`config.identities.check_names`).
     """
 
-    users: tuple[str, ...]
     repositories: tuple[str, ...]
     actions: tuple[Action, ...]
+    users: tuple[str, ...] = ()
+    identities: tuple[str, ...] = ()
 
 
-class Access(_Strict, frozen=True):
+class Access(Strict, frozen=True):
     """`access`: deny by default, then the union of the rules that match.
 
     Attributes:
         anonymous: What may be done without logging in: nothing, or `pull`.
         rules: Who may do what where.
+        issuers: Whose tokens are a login.
     """
 
     anonymous: tuple[Literal["pull"], ...] = ()
     rules: tuple[Rule, ...] = ()
+    issuers: tuple[Issuer, ...] = ()
 
 
-class TagRule(_Strict, frozen=True):
+class TagRule(Strict, frozen=True):
     """One of `immutableTags`: such tags of such repositories, once there, stay as they are.
 
     Attributes:
@@ -88,14 +88,14 @@ class TagRule(_Strict, frozen=True):
     tags: tuple[str, ...]
 
 
-class Times(_Strict, frozen=True):
+class Times(Strict, frozen=True):
     """`garbageCollection`: Go durations."""
 
     push_lease: str = "24h"
     undelete_window: str = "24h"
 
 
-class Log(_Strict, frozen=True):
+class Log(Strict, frozen=True):
     """`log`: lines on standard output.
 
     Attributes:
@@ -109,7 +109,7 @@ class Log(_Strict, frozen=True):
     audit_pulls: bool = False
 
 
-class S3(_Strict, frozen=True):
+class S3(Strict, frozen=True):
     """`storage.s3`: a bucket of an S3-compatible object store for the bytes of blobs.
 
     Attributes:
@@ -133,13 +133,13 @@ class S3(_Strict, frozen=True):
     redirect: bool = False
 
 
-class Storage(_Strict, frozen=True):
+class Storage(Strict, frozen=True):
     """`storage`: where the bytes of blobs are; left out, in the data folder."""
 
     s3: S3
 
 
-class LimitValues(_Strict, frozen=True):
+class LimitValues(Strict, frozen=True):
     """`limits`: what is taken from clients.
 
     Attributes:
@@ -161,7 +161,7 @@ class LimitValues(_Strict, frozen=True):
     slowest_bytes_per_second: int = 240
 
 
-class Timeouts(_Strict, frozen=True):
+class Timeouts(Strict, frozen=True):
     """`timeouts`: Go durations.
 
     Attributes:
@@ -177,7 +177,7 @@ class Timeouts(_Strict, frozen=True):
     upload: str = "24h"
 
 
-class Document(_Strict, frozen=True):
+class Document(Strict, frozen=True):
     """The whole file; every block may be left out.
 
     `quota` is in bytes of blobs and manifests; left out, there is none.

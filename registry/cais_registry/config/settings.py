@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from cais_registry.config import document, durations, globs
+from cais_registry.config import document, durations, globs, identities
 from cais_registry.config import retention as retention_rules
 from cais_registry.config.errors import ConfigError
 from cais_registry.config.retention import Retention
@@ -190,8 +190,11 @@ def _auth(
         raise ConfigError("auth.realm: only printable ASCII without quotes and backslashes")
     unstated = EVERYTHING if flags.htpasswd is not None else document.Access()
     access = unstated if doc.access is None else doc.access
+    identities.check_issuers(access.issuers)
     for index, rule in enumerate(access.rules):
-        globs.check_repositories(f"access.rules[{index}].repositories", rule.repositories)
+        field = f"access.rules[{index}]"
+        globs.check_repositories(f"{field}.repositories", rule.repositories)
+        identities.check_names(f"{field}.identities", rule.identities, access.issuers)
     return auth, access
 
 

@@ -9,7 +9,8 @@ from typing import Final
 
 import msgspec
 
-from cais_registry.http import router
+from cais_registry.http import bearer, router
+from cais_registry.http.bearer import Bearer
 from cais_registry.http.credentials import Verifier
 from cais_registry.http.requests import Request
 from cais_registry.model.errors import Denied, Unauthorized
@@ -18,7 +19,7 @@ from cais_registry.model.policy import Policy
 from cais_registry.services.access import Action, Permissions
 from cais_registry.services.scopes import Scope
 
-_MOST_HEADER: Final = 2048
+_MOST_HEADER: Final = bearer.MOST_BYTES * 2  # a token as a password is in Base64 once more
 _ADMIN: Final = {
     "gc": Action.GC,
     "fsck": Action.ADMIN,
@@ -67,6 +68,7 @@ class Gate:
     Attributes:
         permissions: The rules.
         realm: What is told to someone who should log in; None for an open registry.
+        bearer: Knows whom tokens speak of.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Gate:
     ) -> None:
         self.permissions = permissions
         self.realm = realm
+        self.bearer = Bearer()
         self._verifier = verifier
 
     async def identify(self, request: Request) -> Caller:
@@ -83,19 +86,43 @@ class Gate:
             Unauthorized: If there are credentials, and they are wrong.
             TooManyRequests: If too many passwords are being checked.
         """
-        permissions = self.permissions
         header = request.headers.get("authorization")
         if self._verifier is None or header is None:
-            return Caller(user=None, permissions=permissions)
-        user, password = _basic(header)
-        if not await self._verifier.verify(user, password, client=request.client):
+            return Caller(user=None, permissions=self.permissions)
+        scheme, _, credentials = header.partition(" ")
+        if scheme.lower() == "bearer":
+            return self._of_token(credentials.strip())
+        return await self.login(*_basic(header), client=request.client)
+
+    async def login(self, user: str, password: str, *, client: str) -> Caller:
+        """Check a password.
+
+        A token may stand in its place; then the name beside it is not believed, as the token has
+        a subject.
+
+        Args:
+            user: As it was sent.
+            password: As it was sent.
+            client: Address of whoever sent it.
+
+        Raises:
+            Unauthorized: If it is wrong.
+            TooManyRequests: If too many passwords are being checked.
+        """
+        if bearer.is_token(password):
+            return self._of_token(password)
+        permissions = self.permissions
+        if self._verifier is None or not await self._verifier.verify(user, password, client=client):
             raise Unauthorized("user name or password is wrong")
         return Caller(user=user, permissions=permissions)
 
+    def _of_token(self, token: str) -> Caller:
+        return Caller(user=self.bearer.verify(token).user, permissions=self.permissions)
+
     @property
     def logins(self) -> Mapping[str, int]:
-        """How many passwords were checked, by outcome (`Verifier.outcomes`)."""
-        return {} if self._verifier is None else self._verifier.outcomes
+        """How many passwords and tokens were checked, by outcome (`Verifier.outcomes`)."""
+        return {} if self._verifier is None else self._verifier.outcomes + self.bearer.outcomes
 
     def claimed(self, request: Request) -> str | None:
         """The user that a request claims to be of, if there is such a one; nothing is proved."""
@@ -158,7 +185,7 @@ def _is_allowed(caller: Caller, method: str, path: router.Path) -> bool:
 def _basic(header: str) -> tuple[str, str]:
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic" or len(header) > _MOST_HEADER:
-        raise Unauthorized("only Basic authentication is taken here: user name and password")
+        raise Unauthorized("only Basic authentication and Bearer tokens are taken here")
     try:
         decoded = binascii.a2b_base64(encoded.strip(), strict_mode=True).decode()
     except (binascii.Error, UnicodeDecodeError, ValueError) as error:

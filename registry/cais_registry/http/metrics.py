@@ -94,7 +94,7 @@ def _durations(series: Iterable[tuple[Key, Series]]) -> Metric:
 def _logins(outcomes: Mapping[str, int]) -> Metric:
     family = CounterMetricFamily(
         "cais_logins",
-        "Passwords that were checked; one that was right minutes ago is not checked again.",
+        "Passwords and tokens that were checked; what was right minutes ago is not checked again.",
         labels=("outcome",),
     )
     for outcome in _OUTCOMES:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from cais_registry.config.document import Access
-from cais_registry.model.globs import matches_path
+from cais_registry.model.globs import matches_path, matches_text
 from cais_registry.model.names import RepoName
 from cais_registry.services.scopes import EVERYTHING, NameRange, Scope, outermost, ranges_of
 
@@ -34,10 +34,17 @@ _IMPLIED: Final = {Action.ADMIN: frozenset({Action.ADMIN, Action.GC, Action.USAG
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rule:
     users: frozenset[str]
+    identities: tuple[str, ...]
     globs: tuple[tuple[str, ...], ...]
     actions: frozenset[Action]
 
     def names(self, user: str) -> bool:
+        """Whom tokens speak of has a `:` in the name, and users of the htpasswd file do not.
+
+        `*` is not for the former: anyone may get a token of a public issuer.
+        """
+        if ":" in user:
+            return any(matches_text(name, user) for name in self.identities)
         return user in self.users or ANYONE_LOGGED_IN in self.users
 
 
@@ -126,6 +133,7 @@ def compile_rules(access: Access) -> Permissions:
         rules=tuple(
             _Rule(
                 users=frozenset(rule.users),
+                identities=rule.identities,
                 globs=tuple(tuple(glob.split("/")) for glob in rule.repositories),
                 actions=_expand(frozenset(Action(action) for action in rule.actions)),
             )
