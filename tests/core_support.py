@@ -51,6 +51,7 @@ class World:
     limits: Limits = field(default_factory=Limits)
     failpoint: Callable[[str], None] = no_failpoint
     database_url: str | None = None
+    holder: str | None = None
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Core]:
@@ -61,6 +62,7 @@ class World:
             limits=self.limits,
             clock=self.clock,
             failpoint=self.failpoint,
+            holder=self.holder,
         )
         try:
             yield core

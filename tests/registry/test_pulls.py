@@ -123,6 +123,36 @@ async def test_what_a_killed_server_had_counted_is_lost_so_everything_counts_as_
         assert await goes(core) == {"v1"}
 
 
+async def test_who_alone_has_the_folder_does_not_wait_for_the_dead(world: World) -> None:
+    world.holder = "first"
+    stack = AsyncExitStack()
+    core = await stack.enter_async_context(world.open())
+    content = await push_image(core, "one", "v1")
+    world.clock.forward(HOUR * 12)
+    core.pulls.note(REPO, Digest.of(content))
+    kill(core, stack)
+    world.holder = "second"
+    async with world.open() as core:
+        assert await count(core, "pull_counter") == 1
+        assert await core.pulls.settle()
+        assert await goes(core) == set()
+        world.clock.forward(HOUR * 11)
+        assert await goes(core) == {"v1"}
+
+
+async def test_a_worker_that_drains_counts_under_the_hold_of_its_successor(world: World) -> None:
+    world.holder = "first"
+    async with world.open() as old, replace(world).open() as new:
+        content = await push_image(new, "one", "v1")
+        world.clock.forward(HOUR * 12)
+        old.pulls.note(REPO, Digest.of(content))
+        new.pulls.patience_seconds = 0
+        assert not await new.pulls.settle()
+        await old.pulls.flush()
+        assert await new.pulls.settle()
+        assert await goes(new) == set()
+
+
 async def test_a_run_waits_for_what_other_servers_have_counted(world: World) -> None:
     other = replace(world)
     async with world.open() as core, other.open() as second:

@@ -106,6 +106,7 @@ class Supervisor(MPServer):
 
     def _loader(self) -> Callable[[], Any]:
         files, listener, parent = self._files, self._listener, os.getpid()
+        holder = os.urandom(8).hex()  # the caller has the lock of the data from here on
 
         def load() -> object:
             os.setpgid(0, 0)  # ctrl-c reaches the parent, which stops the worker in order
@@ -113,7 +114,7 @@ class Supervisor(MPServer):
             from cais_registry.app import worker  # noqa: PLC0415 - not in the parent's memory
 
             worker.die_with(parent)
-            return worker.Worker(files, listener)
+            return worker.Worker(files, listener, holder)
 
         return load
 

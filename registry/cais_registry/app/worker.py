@@ -59,14 +59,16 @@ def die_with(parent: int) -> None:
 class Worker:
     """The ASGI application with its life: opens the data at start, closes it at the end."""
 
-    def __init__(self, files: Files, listener: socket.socket) -> None:
+    def __init__(self, files: Files, listener: socket.socket, holder: str) -> None:
         """Prepare.
 
         Args:
             files: As the parent has loaded them.
             listener: The socket that connections come from.
+            holder: Name of the parent's hold of the data, which its workers share.
         """
         self._files = files
+        self._holder = holder
         self._listener = listener
         self._verifier = Verifier(files.loaded.users)
         auth = files.loaded.settings.auth
@@ -138,6 +140,7 @@ class Worker:
             policy=lambda: self._policy,
             limits=limits,
             store=objects.opener(settings.storage),
+            holder=self._holder,
         )
         self._application = Application(
             Deps(

@@ -44,6 +44,7 @@ class Ground:
         limits: What clients may push.
         failpoint: Called before each step that makes something durable.
         takes_snapshots: Whether the database is in the folder, and is to be copied.
+        holder: Name of this hold of the folder's lock.
     """
 
     data: Path
@@ -54,6 +55,7 @@ class Ground:
     limits: Limits
     failpoint: Failpoint
     takes_snapshots: bool
+    holder: str | None
 
 
 class Builder:
@@ -66,7 +68,8 @@ class Builder:
         self._mirror = Mirror(database, store)
         self._usage = Usage(database, store, policy)
         self._changes = Changes(database, policy, self._usage.reclaimable)
-        self.pulls = Pulls(database, policy, ground.failpoint)
+        alone = ground.holder if ground.takes_snapshots else None
+        self.pulls = Pulls(database, policy, ground.failpoint, alone=alone)
 
     def core(self) -> Core:
         """Return all services; call it once."""

@@ -36,6 +36,7 @@ async def open_core(  # noqa: PLR0913 - everything that a test turns
     clock: Callable[[], int] = microseconds,
     failpoint: Failpoint = no_failpoint,
     store: Callable[[Executor], BlobStore] | None = None,
+    holder: str | None = None,
 ) -> Core:
     """Open (or lay out) a data folder, whose lock the caller has, and build the services over it.
 
@@ -47,6 +48,7 @@ async def open_core(  # noqa: PLR0913 - everything that a test turns
         clock: Gives microseconds since 1970.
         failpoint: Called before each step that makes something durable.
         store: Makes the store for the bytes of blobs; None for the files of the folder.
+        holder: Name of this hold of the lock, which no other has; None for one that counts no pulls.
 
     Raises:
         UnusableData: If the folder cannot be used; one line for the person who starts it.
@@ -63,6 +65,7 @@ async def open_core(  # noqa: PLR0913 - everything that a test turns
         limits=limits or Limits(),
         failpoint=failpoint,
         takes_snapshots=database_url is None,
+        holder=holder,
     )
     builder = Builder(ground)
     await builder.pulls.begin()

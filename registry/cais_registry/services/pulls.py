@@ -19,6 +19,7 @@ from cais_registry.stores.database import Database
 from cais_registry.stores.pull_rows import (
     begin_counting,
     bury_counters,
+    bury_others,
     counters_silent_since,
     end_counting,
     forget_pulls,
@@ -56,12 +57,24 @@ class Pulls:
         database: Database,
         policy: Callable[[], Policy],
         failpoint: Failpoint = no_failpoint,
+        *,
+        alone: str | None = None,
     ) -> None:
+        """Prepare.
+
+        Args:
+            database: Where pulls are written down.
+            policy: Tells whether they are counted.
+            failpoint: Called before each step that makes something durable.
+            alone: Name of a hold of the database that no process without it can have beside this
+                one: whoever counted under another name is dead. None where others may live.
+        """
         self._database = database
         self._policy = policy
         self._failpoint = failpoint
         self.patience_seconds = _PATIENCE_SECONDS
-        self._name = secrets.token_hex(8)
+        self._alone = alone
+        self._name = f"{alone or ''}-{secrets.token_hex(8)}"
         self._counts = False
         self._seen_at = 0
         self._pulls: dict[tuple[str, str], int] = {}
@@ -118,13 +131,17 @@ class Pulls:
     async def _switch(self, *, is_start: bool) -> None:
         wanted = self._policy().retention.counts_pulls
         if wanted and not self._counts:
-            begin = partial(begin_counting, counter=self._name, is_start=is_start)
-            await self._database.write(begin)
+            await self._database.write(partial(self._start, is_start=is_start))
             self._seen_at, self._counts = self._database.now(), True
         elif not wanted and (self._counts or await self._database.read(is_counting)):
             self._counts = False
             self._pulls.clear()
             await self._database.write(self._stop)
+
+    def _start(self, connection: Connection, *, is_start: bool) -> None:
+        begin_counting(connection, self._name, is_start=is_start)
+        if self._alone is not None:
+            bury_others(connection, self._alone)
 
     def _stop(self, connection: Connection) -> None:
         end_counting(connection, self._name)

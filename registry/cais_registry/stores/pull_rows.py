@@ -78,6 +78,16 @@ def lose_pulls(connection: Connection) -> None:
     connection.execute("UPDATE pulls_known SET since = :now", {"now": connection.now})
 
 
+def bury_others(connection: Connection, holder: str) -> None:
+    """Servers that counted under another hold of the database are dead, and what they counted."""
+    rows = connection.execute(
+        "DELETE FROM pull_counter WHERE substr(id, 1, :length) <> :prefix RETURNING id",
+        {"prefix": f"{holder}-", "length": len(holder) + 1},
+    )
+    if rows:
+        lose_pulls(connection)
+
+
 def bury_counters(connection: Connection, counter: str, before: int) -> None:
     """Servers other than `counter` that were not heard of since a moment died with their counts."""
     rows = connection.execute(
