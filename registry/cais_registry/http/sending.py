@@ -144,11 +144,12 @@ async def _of_bytes(body: bytes) -> AsyncGenerator[bytes, None]:
 async def _of_file(body: FileBody) -> AsyncGenerator[bytes, None]:
     loop = asyncio.get_running_loop()
     position, end = body.start, body.start + body.length
-    buffer = bytearray(min(_PIECE, body.length))
+    probe = [bytearray(1)]
     while position < end:
         size = min(_PIECE, end - position)
-        piece = _read_now(body.fd, memoryview(buffer)[:size], position)
-        if piece is None:
+        if _is_in_memory(body.fd, probe, position, position + size - 1):
+            piece = os.pread(body.fd, size, position)
+        else:
             piece = await loop.run_in_executor(None, os.pread, body.fd, size, position)
         if not piece:
             raise OSError(f"a blob ends at byte {position} instead of {end}")
@@ -156,13 +157,17 @@ async def _of_file(body: FileBody) -> AsyncGenerator[bytes, None]:
         yield piece
 
 
-def _read_now(descriptor: int, buffer: memoryview, position: int) -> bytes | None:
-    """Read what the kernel has in memory, which costs less than a thread; None if it has not."""
+def _is_in_memory(descriptor: int, probe: list[bytearray], *positions: int) -> bool:
+    """Whether the kernel has a piece in memory, judged by its ends: then no thread is needed.
+
+    To read the piece itself so would mean to copy it once more.
+    """
     try:
-        count = os.preadv(descriptor, [buffer], position, os.RWF_NOWAIT)
+        for position in positions:
+            os.preadv(descriptor, probe, position, os.RWF_NOWAIT)
     except OSError:  # it would wait for the disk, or the file system cannot tell
-        return None
-    return bytes(buffer[:count])
+        return False
+    return True
 
 
 async def _wait_for_disconnect(receive: Receive) -> None:
