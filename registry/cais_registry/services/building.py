@@ -69,10 +69,14 @@ class Builder:
         self._usage = Usage(database, store, policy)
         self._changes = Changes(database, policy, self._usage.reclaimable)
         alone = ground.holder if ground.takes_snapshots else None
-        self.pulls = Pulls(database, policy, ground.failpoint, alone=alone)
+        self._pulls = Pulls(database, policy, ground.failpoint, alone=alone)
 
-    def core(self) -> Core:
-        """Return all services; call it once."""
+    async def begin(self) -> Core:
+        """Return all services, ready to serve; call it once."""
+        await self._pulls.begin()
+        return self._core()
+
+    def _core(self) -> Core:
         ground, database, changes = self._ground, self._ground.database, self._changes
         store, limits, failpoint = ground.store, ground.limits, ground.failpoint
         return Core(
@@ -89,7 +93,7 @@ class Builder:
             pressure=Pressure(database, store, self._reaper, ground.policy),
             housekeeping=self._housekeeping(),
             policy=ground.policy,
-            pulls=self.pulls,
+            pulls=self._pulls,
             database=database,
             pool=ground.pool,
             mirror=self._mirror,
@@ -101,7 +105,7 @@ class Builder:
         return GarbageCollector(
             ground.database,
             self._reaper,
-            Keeper(ground.database, self.pulls, ground.policy, ground.failpoint),
+            Keeper(ground.database, self._pulls, ground.policy, ground.failpoint),
             lock=ground.data / GC_LOCK,
             policy=ground.policy,
             failpoint=ground.failpoint,
@@ -110,4 +114,4 @@ class Builder:
     def _housekeeping(self) -> Housekeeping:
         ground = self._ground
         snapshots = Snapshots(ground.data / DATABASE) if ground.takes_snapshots else None
-        return Housekeeping(ground.database, self._reaper, self._mirror, self.pulls, snapshots)
+        return Housekeeping(ground.database, self._reaper, self._mirror, self._pulls, snapshots)

@@ -67,9 +67,7 @@ async def open_core(  # noqa: PLR0913 - everything that a test turns
         takes_snapshots=database_url is None,
         holder=holder,
     )
-    builder = Builder(ground)
-    await builder.pulls.begin()
-    return builder.core()
+    return await Builder(ground).begin()
 
 
 def _open_database(path: Path, url: str | None, clock: Callable[[], int]) -> Database:
