@@ -53,8 +53,7 @@ async def open_core(  # noqa: PLR0913 - everything that a test turns
     Raises:
         UnusableData: If the folder cannot be used; one line for the person who starts it.
     """
-    await asyncio.to_thread(make, data)
-    database = await asyncio.to_thread(_open_database, data / DATABASE, database_url, clock)
+    database = await asyncio.to_thread(_open_database, data, database_url, clock)
     pool = ThreadPoolExecutor(_THREADS, "cais-io")
     ground = Ground(
         data=data,
@@ -70,18 +69,20 @@ async def open_core(  # noqa: PLR0913 - everything that a test turns
     return await Builder(ground).begin()
 
 
-def _open_database(path: Path, url: str | None, clock: Callable[[], int]) -> Database:
+def _open_database(data: Path, url: str | None, clock: Callable[[], int]) -> Database:
+    make(data)
     if url is not None:
         from cais_registry.stores.postgresql_database import (  # noqa: PLC0415 - costs memory, often not needed
             PostgresDatabase,
         )
 
         return PostgresDatabase(url, clock)
-    check_not_lost(path.parent)
+    check_not_lost(data)
+    path = data / DATABASE
     try:
         return SqliteDatabase.open(path, clock)
     except sqlite3.Error as error:
         raise UnusableData(
             f"the database {path} cannot be opened: {error};"
-            f" `cais-registry fsck --rebuild --data {path.parent}` makes it anew"
+            f" `cais-registry fsck --rebuild --data {data}` makes it anew"
         ) from error
