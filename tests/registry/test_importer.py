@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from cais_registry.model.digest import Digest
+from cais_registry.model.errors import StorageFull
 from cais_registry.model.imported import Imported
 from cais_registry.model.names import RepoName, Tag
 from cais_registry.services.checker import CheckOptions
@@ -67,11 +71,20 @@ class Source:
         }
 
 
-async def run(world: World, core: Core, source: Source) -> Imported:
-    done, link = Imported(), Files(world.data).link
-    importer = Importer(core.blobs, core.uploads, core.manifests, link)
+Adopt = Callable[[Path, str, Digest], int]
+
+
+async def run(world: World, core: Core, source: Source, adopt: Adopt | None = None) -> Imported:
+    done, adopt = Imported(), adopt or Files(world.data).adopt
+    importer = Importer(core.blobs, core.uploads, core.manifests, adopt)
     await importer.run(TreeSource(Tree(source.root)), done)
     return done
+
+
+async def check_nothing_is_half_done(world: World, core: Core) -> None:
+    assert [name for name in world.files() if name.startswith("uploads/")] == []
+    assert await core.database.read(lambda one: one.execute("SELECT id FROM upload")) == []
+    assert not (await core.checker.run(CheckOptions(digests=True))).found
 
 
 async def test_everything_comes_over_and_the_source_stays_as_it_is(tmp_path: Path) -> None:
@@ -168,6 +181,75 @@ async def test_what_is_damaged_is_told_and_the_rest_comes_over(tmp_path: Path) -
     ):
         assert says in told, says
     assert [name for name in world.files() if name.startswith("uploads/")] == []
+
+
+async def test_blobs_of_several_manifests_come_at_once_and_shared_ones_once(
+    tmp_path: Path,
+) -> None:
+    source, world = Source(tmp_path / "old"), World(tmp_path / "new")
+    for number in range(40):
+        source.image("team/app", f"{number}", f"v{number}")
+    real, meeting = Files(world.data).adopt, threading.Barrier(3)  # of two blobs each
+    left = iter(range(3))
+
+    def adopt(path: Path, upload: str, digest: Digest) -> int:
+        if next(left, None) is not None:
+            meeting.wait(60)
+        return real(path, upload, digest)
+
+    async with world.open() as core:
+        done = await run(world, core, source, adopt)
+        await check_nothing_is_half_done(world, core)
+    assert (done.manifests, done.tags, done.failed) == (40, 40, 0)
+    assert (done.blobs_linked, done.blobs_copied, done.present) == (41, 0, 0)
+
+
+async def test_a_full_disk_ends_it_with_nothing_half_done_and_it_goes_on(tmp_path: Path) -> None:
+    source, world = Source(tmp_path / "old"), World(tmp_path / "new")
+    for number in range(40):
+        source.image("team/app", f"{number}", f"v{number}")
+    real, left = Files(world.data).adopt, iter(range(10))
+
+    def adopt(path: Path, upload: str, digest: Digest) -> int:
+        size = real(path, upload, digest)
+        if next(left, None) is None:
+            raise StorageFull("the disk is full")
+        return size
+
+    async with world.open() as core:
+        with pytest.raises(StorageFull):
+            await run(world, core, source, adopt)
+        await check_nothing_is_half_done(world, core)
+        done = await run(world, core, source)
+        await check_nothing_is_half_done(world, core)
+        for number in range(40):
+            await core.manifests.stat(APP, Tag(f"v{number}"))
+    assert 0 < done.blobs_linked < 41
+    assert done.failed == 0
+
+
+async def test_who_interrupts_it_leaves_nothing_half_done(tmp_path: Path) -> None:
+    source, world = Source(tmp_path / "old"), World(tmp_path / "new")
+    for number in range(10):
+        source.image("team/app", f"{number}", f"v{number}")
+    real, begun, go = Files(world.data).adopt, threading.Event(), threading.Event()
+
+    def adopt(path: Path, upload: str, digest: Digest) -> int:
+        begun.set()
+        go.wait(60)
+        return real(path, upload, digest)
+
+    async with world.open() as core:
+        running = asyncio.create_task(run(world, core, source, adopt))
+        await asyncio.to_thread(begun.wait)
+        running.cancel()
+        await asyncio.sleep(0)
+        go.set()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        await check_nothing_is_half_done(world, core)
+        done = await run(world, core, source)
+    assert (done.manifests, done.blobs_linked, done.failed) == (10, 11, 0)
 
 
 @pytest.mark.parametrize("missing", ["", "blobs", "repositories"])

@@ -5,6 +5,7 @@ import argparse
 import asyncio
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from cais_registry.cli.errors import CommandError
@@ -92,8 +93,10 @@ def _lines(done: Imported) -> str:
 
 
 async def _import(source: Source, data: Path, done: Imported) -> None:
+    pool = ThreadPoolExecutor(source.at_once, "cais-import")
+    asyncio.get_running_loop().set_default_executor(pool)
     core = await open_core(data)
-    importer = Importer(core.blobs, core.uploads, core.manifests, Files(data).link)
+    importer = Importer(core.blobs, core.uploads, core.manifests, Files(data).adopt)
     try:
         async with shown(lambda: _progress(done)):
             await importer.run(source, done)

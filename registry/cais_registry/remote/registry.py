@@ -25,12 +25,13 @@ from cais_registry.services.sources import (
 _ACCEPT: Final = f"{OCI_INDEX}, {OCI_IMAGE}, {DOCKER_LIST}, {DOCKER_IMAGE}, */*;q=0.1"
 _CATALOG: Final = "registry:catalog:*"
 _PAGE: Final = 1000
-_AT_ONCE: Final = 8
 _MOST_LISTED: Final = 1_000_000
 
 
 class RemoteRegistry:
     """A registry that runs, as a `Source`."""
+
+    at_once = 8
 
     def __init__(
         self, client: Client, names: Sequence[RepoName] = (), *, most_pages: int = MOST_PAGES
@@ -75,7 +76,7 @@ class RemoteRegistry:
     async def _repository(self, repo: RepoName) -> SourceRepo:
         tags: dict[Tag, Digest] = {}
         broken: list[str] = []
-        places = asyncio.Semaphore(_AT_ONCE)
+        places = asyncio.Semaphore(self.at_once)
 
         async def resolve(text: str) -> None:
             async with places:

@@ -14,6 +14,7 @@ from cais_registry.services.changes import Changes
 from cais_registry.stores.blob_rows import (
     BlobRow,
     delete_member,
+    find_blob,
     find_member,
     mount_blob,
     promise_member,
@@ -154,6 +155,8 @@ class Blobs:
         Raises:
             ReadOnly: If the registry is read-only.
         """
+        if source is None and not await self._database.read_one(partial(find_blob, digest=digest)):
+            return False  # the usual case; no thread is needed to see that
         # many repositories may have it: looking for one that is readable must not hold others up
         read = self._database.read_slowly if source is None else self._database.read
         found = await read(partial(_source, digest, source, readable))

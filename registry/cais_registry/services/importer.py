@@ -4,38 +4,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from cais_registry.model.digest import Digest
-from cais_registry.model.errors import (
-    BlobUnknown,
-    ManifestUnknown,
-    RegistryError,
-    StorageFull,
-)
+from cais_registry.model.errors import ManifestUnknown, RegistryError, StorageFull
 from cais_registry.model.imported import Imported
 from cais_registry.model.limits import Limits
 from cais_registry.model.manifest import Manifest, parse
 from cais_registry.model.names import RepoName, Tag
+from cais_registry.services.at_once import Once, work_off
 from cais_registry.services.blobs import Blobs
-from cais_registry.services.chunks import Chunk
+from cais_registry.services.imported_blobs import ImportedBlobs, Target
 from cais_registry.services.manifests import Manifests
-from cais_registry.services.sources import (
-    Source,
-    SourceBlob,
-    SourceManifest,
-    SourceRefused,
-    SourceRepo,
-)
+from cais_registry.services.sources import Source, SourceManifest, SourceRefused, SourceRepo
 from cais_registry.services.uploads import Uploads
 
-_PRINCIPAL: Final = "import"
-_AT_ONCE: Final = 4
-"""Blobs that are on their way together."""
 _MOST_NESTED: Final = 32
 """An index in an index, and so on; nobody nests more than two."""
 
@@ -52,7 +39,7 @@ class Importer:
         blobs: Blobs,
         uploads: Uploads,
         manifests: Manifests,
-        link: Callable[[Path, str], None],
+        adopt: Callable[[Path, str, Digest], int],
     ) -> None:
         """Prepare.
 
@@ -60,12 +47,10 @@ class Importer:
             blobs: Of the target.
             uploads: Of the target.
             manifests: Of the target.
-            link: Gives a file a second name, under a storage key of the target.
+            adopt: Takes over a file as the bytes of an upload of the target (`Files.adopt`).
         """
-        self._blobs = blobs
-        self._uploads = uploads
+        self._target = Target(blobs=blobs, uploads=uploads, adopt=adopt)
         self._manifests = manifests
-        self._link = link
 
     async def run(self, source: Source, done: Imported) -> None:
         """Import everything.
@@ -92,19 +77,22 @@ class Importer:
         except RegistryError as error:
             done.fail(error.message)
             return
-        one = _OneRepo(source, name, found, done)
+        one = _OneRepo(self._target, source, name, found, done)
         waiting = list(reversed(found.manifests))
-        while waiting:
-            digest = waiting.pop()
+
+        async def bring(digest: Digest) -> None:
             if digest not in one.asked:
                 one.asked.add(digest)
-                if await self._manifest(one, digest) is None:
-                    done.fail(f"{name}: manifest {digest}: it is missing in the source")
-                waiting += await self._attached(one, digest)
+                waiting.extend(await self._asked(one, digest))
 
-    async def _attached(self, one: _OneRepo, digest: Digest) -> list[Digest]:
-        """What refers to a manifest that came over, and what it lists: to be imported next."""
-        if not one.seen.get(digest):
+        await work_off(waiting, bring, at_once=source.at_once)
+
+    async def _asked(self, one: _OneRepo, digest: Digest) -> list[Digest]:
+        """Import a manifest; what it lists, and what refers to it, is to be imported next."""
+        came = await self._manifest(one, digest)
+        if came is None:
+            one.done.fail(f"{one.name}: manifest {digest}: it is missing in the source")
+        if not came:
             return []
         try:
             return [*one.listed.get(digest, ()), *await one.source.attached(one.name, digest)]
@@ -115,21 +103,23 @@ class Importer:
     async def _manifest(self, one: _OneRepo, digest: Digest, depth: int = 0) -> bool | None:
         """Import a manifest after what it refers to; each is looked at once.
 
+        Nothing waits for itself: a circle would need a digest that is computed from itself.
+
         Returns:
             Whether it is here now; None if the source has no such manifest.
         """
-        if digest in one.seen:
-            return one.seen[digest]
-        one.seen[digest] = False  # of a circle, which no true digests can make, none is taken
+        return await one.came.of(digest, partial(self._try, one, digest, depth))
+
+    async def _try(self, one: _OneRepo, digest: Digest, depth: int) -> bool | None:
         try:
-            one.seen[digest] = await self._take(one, digest, depth)
+            return await self._take(one, digest, depth)
         except StorageFull:
             raise
         except SourceRefused as error:
             one.done.fail(f"{one.name}: manifest {digest}: {error} in the source")
         except RegistryError as error:
             one.done.fail(f"{one.name}: manifest {digest}: {error.message}")
-        return one.seen[digest]
+        return False
 
     async def _take(self, one: _OneRepo, digest: Digest, depth: int) -> bool | None:
         if depth > _MOST_NESTED:
@@ -173,67 +163,11 @@ class Importer:
             if came is None:
                 needed.add(child)
         wanted = [b for b in manifest.optional if await one.source.has_blob(one.name, b)]
-        is_whole &= needed <= await self._blobs_of(one, [*sorted(needed), *wanted])
+        blobs = dict.fromkeys([*sorted(needed), *wanted])
+        is_whole &= needed <= await one.blobs.bring(blobs)
         if not is_whole:
             one.done.fail(f"{one.name}: manifest {digest} is left out: something of it is missing")
         return is_whole
-
-    async def _blobs_of(self, one: _OneRepo, blobs: Iterable[Digest]) -> set[Digest]:
-        """Import blobs, some at once; returns those that are here now."""
-        places = asyncio.Semaphore(_AT_ONCE)
-
-        async def bring(digest: Digest) -> bool:
-            async with places:
-                return await self._blob(one, digest)
-
-        wanted = list(dict.fromkeys(blobs))
-        came = await asyncio.gather(*map(bring, wanted), return_exceptions=True)
-        for result in came:
-            if isinstance(result, BaseException):
-                raise result
-        return {digest for digest, result in zip(wanted, came, strict=True) if result}
-
-    async def _blob(self, one: _OneRepo, digest: Digest) -> bool:
-        try:
-            await self._blobs.stat(one.name, digest, promise=True)
-        except BlobUnknown:
-            pass
-        else:
-            one.done.present += digest not in one.blobs
-            one.blobs.add(digest)
-            return True
-        try:
-            await self._fetch(one, digest)
-        except SourceRefused as error:
-            one.done.fail(f"{one.name}: blob {digest}: {error} in the source")
-            return False
-        except StorageFull:
-            raise
-        except (OSError, RegistryError) as error:
-            one.done.fail(f"{one.name}: blob {digest} is damaged in the source: {error}")
-            return False
-        one.blobs.add(digest)
-        return True
-
-    async def _fetch(self, one: _OneRepo, digest: Digest) -> None:
-        # whoever has it already spares the bytes
-        if await self._blobs.mount(one.name, digest, source=None, readable=lambda _: True):
-            one.done.present += 1
-            return
-        blob = await one.source.blob(one.name, digest)
-        async with aclosing(blob.pieces):
-            linked = blob.path is not None and await self._uploads.adopt(
-                one.name, _PRINCIPAL, digest, partial(self._link, blob.path)
-            )
-            if linked:
-                one.done.blobs_linked += 1
-            else:
-                body = _counted(blob, one.done)
-                await self._uploads.push(
-                    one.name, _PRINCIPAL, digest, Chunk(body=body, length=blob.size)
-                )
-                one.done.blobs_copied += 1
-        one.done.bytes += (await self._blobs.stat(one.name, digest, promise=False)).size
 
     async def _here(self, repo: RepoName, digest: Digest) -> SourceManifest | None:
         try:
@@ -252,14 +186,16 @@ class Importer:
 class _OneRepo:
     """A repository on its way."""
 
-    def __init__(self, source: Source, name: RepoName, found: SourceRepo, done: Imported) -> None:
+    def __init__(
+        self, target: Target, source: Source, name: RepoName, found: SourceRepo, done: Imported
+    ) -> None:
         self.source = source
         self.name = name
         self.done = done
         self.asked: set[Digest] = set()
-        self.seen: dict[Digest, bool | None] = {}
+        self.came: Once[Digest, bool | None] = Once()
         self.listed: dict[Digest, tuple[Digest, ...]] = {}
-        self.blobs: set[Digest] = set()
+        self.blobs = ImportedBlobs(target, source, name, done)
         self.tags: dict[Digest, list[Tag]] = {}
         for tag, digest in found.tags.items():
             self.tags.setdefault(digest, []).append(tag)
@@ -270,9 +206,3 @@ def _groups(tags: list[Tag]) -> Iterator[list[Tag]]:
     size = Limits().tags_per_push
     for begin in range(0, max(len(tags), 1), size):
         yield tags[begin : begin + size]
-
-
-async def _counted(blob: SourceBlob, done: Imported) -> AsyncGenerator[bytes, None]:
-    async for piece in blob.pieces:
-        done.received += len(piece)
-        yield piece

@@ -103,6 +103,25 @@ class Publisher:
         await self._commit(commit, file, recorded=recorded, known=known is not None)
         return BlobInfo(digest=digest, size=file.size)
 
+    async def adopt(self, ref: UploadRef, digest: Digest, size: int) -> None:
+        """Make bytes the repository's blob that are verified and durable under their final key.
+
+        Raises:
+            BlobUploadUnknown: If somebody dropped the upload meanwhile.
+            QuotaExceeded, ReadOnly: If the policy does not take the blob.
+        """
+        known = await self._database.read_one(partial(find_blob, digest=digest))
+        commit = Commit(
+            upload=ref.id.value,
+            spare=upload_key(ref.id.value),
+            repo=ref.repo,
+            digest=digest,
+            size=size,
+            key=blob_key(digest, ref.id.value),
+            broken=None if known is None else await self._broken(known, size),
+        )
+        await self._end(commit, await self._u4(commit))
+
     async def _broken(self, known: BlobRow, size: int) -> str | None:
         """Key of bytes that are meant to be this blob's, but are not; a push repairs that."""
         is_whole = known.size == size and await self._store.size(known.key) == size
@@ -119,6 +138,9 @@ class Publisher:
             key = await self._u3(commit, file, recorded=recorded)
             commit = replace(commit, key=key)
             outcome = await self._u4(commit)
+        await self._end(commit, outcome)
+
+    async def _end(self, commit: Commit, outcome: Committed) -> None:
         await self._clean_up(commit, outcome)
         if outcome in (Committed.LOST, Committed.TAKEN):
             raise upload_unknown()

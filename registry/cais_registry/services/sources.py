@@ -78,7 +78,14 @@ class Source(Protocol):
     """Asked by the importer. All that is told is checked there, or does not matter.
 
     Every method may raise `SourceRefused` and `SourceLost`.
+
+    Attributes:
+        at_once: How much may be asked for at the same time.
     """
+
+    @property
+    def at_once(self) -> int:
+        """How much may be asked for at the same time."""
 
     def repositories(self) -> AsyncGenerator[SourceRepo, None]:
         """All repositories, one after the other."""

@@ -24,6 +24,8 @@ _PIECE: Final = 1 << 20
 class TreeSource:
     """The folder of a CNCF Distribution registry as a `Source`; one repository at a time."""
 
+    at_once = 32  # a disk makes many things durable in the time of one
+
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
         self._manifests: frozenset[Digest] = frozenset()
@@ -58,11 +60,7 @@ class TreeSource:
         """See `Source`."""
         del repo
         path = self._tree.blob(digest)
-        try:
-            size = (await asyncio.to_thread(path.stat)).st_size
-        except FileNotFoundError as error:
-            raise SourceMissing("it is missing") from error
-        return SourceBlob(size=size, pieces=_pieces(path), path=path)
+        return SourceBlob(size=None, pieces=_pieces(path), path=path)
 
 
 def _read(path: Path) -> bytes:

@@ -12,6 +12,7 @@ from cais_registry.model.digest import LENGTHS, Digest, UploadId
 from cais_registry.model.errors import DigestInvalid, QuotaExceeded, TooManyRequests
 from cais_registry.model.limits import Limits
 from cais_registry.model.names import RepoName
+from cais_registry.services.at_once import to_its_end
 from cais_registry.services.blobs import BlobInfo
 from cais_registry.services.changes import Changes
 from cais_registry.services.chunks import Chunk, receive
@@ -22,7 +23,6 @@ from cais_registry.services.sessions import Sessions
 from cais_registry.stores.blobstore import BlobStore, UploadBytes
 from cais_registry.stores.connection import Connection
 from cais_registry.stores.database import Database
-from cais_registry.stores.layout import upload_key
 from cais_registry.stores.upload_rows import (
     NewUpload,
     UploadRow,
@@ -195,38 +195,38 @@ class Uploads:
             self._sessions.forget(ref)
 
     async def adopt(
-        self, repo: RepoName, principal: str | None, digest: Digest, place: Callable[[str], None]
-    ) -> bool:
+        self,
+        repo: RepoName,
+        principal: str | None,
+        digest: Digest,
+        place: Callable[[str, Digest], int],
+    ) -> int:
         """Make bytes that are on the disk already a blob; a failure leaves nothing behind.
 
         Args:
             repo: Where the blob will be.
             principal: Who brings it.
-            digest: What the bytes should be; they are read and hashed.
-            place: Puts them under a storage key of an upload, by a hard link say; it may block.
-                Nobody may write to them afterwards.
+            digest: What the bytes should be.
+            place: Given an upload and the digest, verifies the bytes, makes them durable under
+                the upload's final key, and returns their number (`Files.adopt`); it may block.
 
         Returns:
-            False if they cannot be placed or opened there: on another file system, say.
+            The number of bytes.
 
         Raises:
-            DigestInvalid: If the bytes have another digest.
-            FileNotFoundError: If there is no such file.
-            StorageFull: If the disk is full.
+            BlobUploadUnknown: If somebody dropped the upload meanwhile.
+            Exception: Whatever `place` raises.
         """
         upload = await self._insert(repo, principal, digest.algorithm, digest)
         ref = UploadRef(repo=repo, principal=principal, id=UploadId(upload))
         try:
-            await asyncio.to_thread(place, upload_key(upload))
-            await self.finish(ref, digest)
-        except BaseException as error:
+            self._failpoint("U3.publish")
+            size = await to_its_end(partial(place, upload, digest))
+            await self._publisher.adopt(ref, digest, size)
+        except BaseException:
             await asyncio.shield(self._publisher.drop(upload))
-            if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
-                return False
             raise
-        finally:
-            self._sessions.forget(ref)
-        return True
+        return size
 
     async def cancel(self, ref: UploadRef) -> None:
         """Drop an upload and its bytes (end-14), also while another request writes to it.
@@ -261,7 +261,11 @@ class Uploads:
             ttl=self._ttl(),
         )
         self._failpoint("U1")
-        await self._changes.write(partial(self._insert_within_limits, new))
+        try:
+            await self._changes.write(partial(self._insert_within_limits, new))
+        except asyncio.CancelledError:  # it may be written all the same
+            await asyncio.shield(self._publisher.drop(new.id))
+            raise
         return new.id
 
     def _insert_within_limits(self, new: NewUpload, connection: Connection) -> None:

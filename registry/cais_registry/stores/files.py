@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -11,12 +12,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from cais_registry.model.errors import StorageFull
+from cais_registry.model.digest import Digest
+from cais_registry.model.errors import DigestInvalid, StorageFull
 from cais_registry.model.space import Space
-from cais_registry.stores.layout import sync_folder
+from cais_registry.stores.layout import blob_key, sync_folder, upload_key
 
 _FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 _ATTEMPTS: Final = 100
+_BLOCK: Final = 1 << 20
 _SPARE_FILES: Final = 64
 
 
@@ -42,6 +45,16 @@ def check_room(found: os.statvfs_result, size: int) -> None:
     lacks_files = found.f_files and found.f_favail < min(_SPARE_FILES, found.f_files // 20)
     if lacks_files or space.available - size < space.reserve:
         raise OSError(errno.ENOSPC, "only the reserve for deletions is left")
+
+
+def digest_of(descriptor: int, algorithm: str) -> Digest:
+    """Hash an open file from its first byte to its last."""
+    hasher = hashlib.new(algorithm, usedforsecurity=False)
+    offset = 0
+    while block := os.pread(descriptor, _BLOCK, offset):
+        hasher.update(block)
+        offset += len(block)
+    return Digest(algorithm, hasher.hexdigest())
 
 
 def _space(found: os.statvfs_result) -> Space:
@@ -73,13 +86,40 @@ class Files:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
-    def link(self, source: Path, key: str) -> None:
-        """Give a file of somebody else a name under a key as well.
+    def adopt(self, source: Path, upload: str, digest: Digest) -> int:
+        """Give a file of somebody else a name here as well, verify it, and publish it.
+
+        What is left where that fails is found by the upload's row.
+
+        Args:
+            source: The file; nobody may write to it afterwards.
+            upload: The upload that its bytes become, which is written down with its digest.
+            digest: What the bytes should be.
+
+        Returns:
+            Their number.
 
         Raises:
-            OSError: If it is on another file system, or may not be linked to.
+            DigestInvalid: If they have another digest.
+            FileNotFoundError: If there is no such file.
+            StorageFull: If the disk is full.
+            OSError: If it is on another file system, or may not be linked to; if the disk failed.
         """
-        os.link(source, self.path(key))
+        spare = self.path(upload_key(upload))
+        try:
+            os.link(source, spare)
+        except OSError as error:
+            raise translated(error) from error
+        descriptor = os.open(spare, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            found = digest_of(descriptor, digest.algorithm)
+            if found != digest:
+                raise DigestInvalid(f"its bytes have digest {found}, not {digest}")
+            if not self.publish(spare, blob_key(digest, upload), descriptor):
+                raise OSError(errno.ESTALE, "the upload was dropped", spare)
+            return os.fstat(descriptor).st_size
+        finally:
+            os.close(descriptor)
 
     def publish(self, source: Path, key: str, descriptor: int) -> bool:
         """Move a file to its final key; make its bytes and all new names durable.

@@ -11,17 +11,16 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cais_registry.model.digest import Digest
 from cais_registry.stores.blobstore import Busy
-from cais_registry.stores.files import Files, check_room, translated
+from cais_registry.stores.files import Files, check_room, digest_of, translated
 
 if TYPE_CHECKING:
     from hashlib import _Hash
 
 T = TypeVar("T")
-_BLOCK: Final = 1 << 20
 
 
 class UploadFile:
@@ -170,15 +169,7 @@ class UploadFile:
         """The digest of all bytes; computed anew where it was not along the way."""
         if self._hash is not None and self._hash.name == algorithm:
             return Digest(algorithm, self._hash.hexdigest())
-        return await self._in_thread(partial(self._rehash, algorithm))
-
-    def _rehash(self, algorithm: str) -> Digest:
-        hasher = hashlib.new(algorithm, usedforsecurity=False)
-        offset = 0
-        while block := os.pread(self._descriptor, _BLOCK, offset):
-            hasher.update(block)
-            offset += len(block)
-        return Digest(algorithm, hasher.hexdigest())
+        return await self._in_thread(partial(digest_of, self._descriptor, algorithm))
 
     def close(self) -> None:
         """Unlock and close, once what is being written is written."""

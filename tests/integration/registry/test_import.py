@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -62,19 +63,35 @@ def test_referrers_come_along_also_where_a_client_lists_them_under_a_tag(tmp_pat
         assert found["artifactType"] == kind
 
 
-def test_an_import_that_was_killed_goes_on(tmp_path: Path) -> None:
+def opened(fifo: Path) -> bool:
+    """Let whoever waits for its bytes read that there are none."""
+    with suppress(OSError):  # nobody waits
+        os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+    return True
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
+def test_an_import_that_was_cut_off_goes_on(tmp_path: Path, how: int, code: int) -> None:
     old, data = tmp_path / "old", tmp_path / "data"
     with registry(PROGRAMS["3"], old) as host:
         pushed = fill(host, tmp_path)
         for number in range(20):
             target = f"{host}/many/{number}:v1"
             crane("mutate", f"{host}/hello:v1", "--tag", target, "--label", f"n={number}")
+        config = json.loads(crane("manifest", f"{host}/many/9:v1"))["config"]["digest"]
+    (slow,) = old.rglob(f"{config.partition(':')[2]}/data")
+    content = slow.read_bytes()
+    slow.unlink()
+    os.mkfifo(slow)  # of the last repository: whoever opens it waits
     process = subprocess.Popen(command(old, data))
-    wait_until(lambda: any((data / "blobs").glob("*/*/*/*")), what="the import has begun")
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    code, _, _ = import_(old, data)
-    assert code == 0
+    wait_until(lambda: any(map(Path.is_fifo, data.glob("uploads/*"))), what="it is at the last")
+    os.kill(process.pid, how)
+    wait_until(lambda: opened(slow) and process.poll() is not None, what="its threads have ended")
+    assert process.wait() == code
+    assert how == signal.SIGKILL or not any((data / "uploads").iterdir())
+    slow.unlink()
+    slow.write_bytes(content)
+    assert import_(old, data)[0] == 0
     with running(tmp_path) as server:
         host = "{}:{}".format(*server.address)
         for reference, digest in pushed.items():
