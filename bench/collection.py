@@ -1,21 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Garbage collection of many dead blobs among as many live ones, with pushes beside it.
 
-    python bench/collection.py [--images 20000] [--folder DIR]
+    python bench/collection.py [--images 20000] [--folder DIR] [--write PAGE...]
 
 The same tree of blobs is collected by Distribution 3 (`garbage-collect`, which must not run beside
 pushes: the server is stopped) and, imported from it, by ours (which serves on). Half of the images
-are deleted through the API of each. Prints a table.
+are deleted through the API of each. Prints tables, and writes them into pages.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import http.client
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -24,70 +22,27 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from load import authorization, pss_kib, push
+from load import authorization, pss_kib, push, pushing
 from peers import Peer, distribution, ours
+from report import put_section
+from tree import LAYERS, make_tree
 
-REPOSITORIES, LAYERS, CLIENTS = 100, 9, 4
-ACCEPT = "application/vnd.oci.image.manifest.v1+json"
+TITLE = "Garbage collection beside pushes"
+CLIENTS, ALONE_SECONDS = 4, 20
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "cais" / "bin"
 POLICY = {"garbageCollection": {"pushLease": "24h", "undeleteWindow": "0s"}}
 
 
-def make_tree(root: Path, images: int) -> list[tuple[str, str]]:
-    """Write what Distribution would have stored of so many images; their repositories, digests."""
-    made = []
-    for number in range(images):
-        repository = f"team/app{number % REPOSITORIES}"
-        blobs = [_blob(root, repository, f"{number}.{part}") for part in range(LAYERS + 1)]
-        config, *layers = [
-            {"mediaType": "application/octet-stream", "digest": digest, "size": size}
-            for digest, size in blobs
-        ]
-        manifest = {"schemaVersion": 2, "mediaType": ACCEPT, "config": config, "layers": layers}
-        digest = _store(root, json.dumps(manifest).encode())
-        places = root / "repositories" / repository / "_manifests"
-        _link(places / "revisions" / digest.replace(":", "/") / "link", digest)
-        _link(places / "tags" / f"v{number}" / "current" / "link", digest)
-        _link(places / "tags" / f"v{number}" / "index" / digest.replace(":", "/") / "link", digest)
-        made.append((repository, digest))
-    return made
-
-
-def _blob(root: Path, repository: str, name: str) -> tuple[str, int]:
-    content = (name.encode() + b"\n") * 64
-    digest = _store(root, content)
-    _link(
-        root / "repositories" / repository / "_layers" / digest.replace(":", "/") / "link", digest
-    )
-    return digest, len(content)
-
-
-def _store(root: Path, content: bytes) -> str:
-    name = hashlib.sha256(content).hexdigest()
-    folder = root / "blobs" / "sha256" / name[:2] / name
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "data").write_bytes(content)
-    return f"sha256:{name}"
-
-
-def _link(path: Path, digest: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(digest)
-
-
-def delete(peer: Peer, images: list[tuple[str, str]]) -> float:
-    """Delete images by digest, over a few connections; seconds."""
-    begin = time.monotonic()
+def delete(peer: Peer, images: list[tuple[str, str]]) -> None:
+    """Delete images by digest, over a few connections."""
     with ThreadPoolExecutor(CLIENTS) as pool:
         list(
             pool.map(lambda part: _delete(peer, part), (images[n::CLIENTS] for n in range(CLIENTS)))
         )
-    return time.monotonic() - begin
 
 
 def _delete(peer: Peer, images: list[tuple[str, str]]) -> None:
@@ -118,8 +73,10 @@ def peak(peer: Peer) -> Iterator[list[float]]:
     over, found = threading.Event(), [0.0]
 
     def look() -> None:
-        while not over.wait(0.5):
+        while True:
             found[0] = max(found[0], sum(map(pss_kib, peer.pids())) / 1024)
+            if over.wait(0.5):
+                return
 
     watcher = threading.Thread(target=look)
     watcher.start()
@@ -131,20 +88,22 @@ def peak(peer: Peer) -> Iterator[list[float]]:
 
 
 def collect_ours(peer: Peer) -> dict[str, Any]:
-    """One run, beside pushes."""
-    alone = [push(peer, clients=CLIENTS, images=True, seconds=5) for _ in range(4)]
+    """One run, beside pushes that begin before it and end with it."""
+    alone = push(peer, clients=CLIENTS, images=True, seconds=ALONE_SECONDS)
     connection = _connect(peer)
-    with peak(peer) as memory:
+    with peak(peer) as memory, pushing(peer, clients=CLIENTS, images=True) as beside:
         place = json.loads(_ask(connection, peer, "POST", "/cais/v1/gc", 202))["id"]
-        beside = []
-        while True:
-            run = json.loads(_ask(connection, peer, "GET", f"/cais/v1/gc/{place}", 200))
-            if run["state"] != "Running":
-                break
-            beside.append(push(peer, clients=CLIENTS, images=True, seconds=5))
+        pause = threading.Event()
+        while (run := _asked(connection, peer, place))["state"] == "Running":
+            pause.wait(0.25)
     if run["state"] != "Succeeded":
         raise RuntimeError(run)
     return {"run": run, "alone": alone, "beside": beside, "memory": memory[0]}
+
+
+def _asked(connection: http.client.HTTPConnection, peer: Peer, place: str) -> dict[str, Any]:
+    run: dict[str, Any] = json.loads(_ask(connection, peer, "GET", f"/cais/v1/gc/{place}", 200))
+    return run
 
 
 def collect_distribution(folder: Path, program: str) -> tuple[float, float]:
@@ -167,52 +126,91 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=20_000)
     parser.add_argument("--folder", type=Path, help="where to work; a folder on the disk")
+    parser.add_argument("--write", type=Path, nargs="*", default=[], help="pages to write it to")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
-        run(Path(name), options.images)
+        text = run(Path(name), options.images)
+    print(f"\n{text}")
+    for page in options.write:
+        put_section(page, TITLE, text)
     return 0
 
 
-def run(folder: Path, count: int) -> None:
-    tree = folder / "v3" / "data" / "docker" / "registry" / "v2"
-    images = make_tree(tree, count)
-    dead = images[::2]
-    print(f"{count} images, {count * (LAYERS + 1)} blobs; half of them will be dead", flush=True)
-    data = folder / "ours" / "data"
+def run(folder: Path, count: int) -> str:
+    """Collect the same blobs with both; the text about it."""
     begin = time.monotonic()
-    command = [
-        sys.executable,
-        "-m",
-        "cais_registry",
-        "import",
-        "--from",
-        str(folder / "v3" / "data"),
-    ]
-    subprocess.run([*command, "--data", str(data)], check=True, stdout=subprocess.DEVNULL)
-    print(f"imported in {time.monotonic() - begin:.0f} s", flush=True)
+    images = make_tree(folder / "v3" / "data" / "docker" / "registry" / "v2", count)
+    dead = images[::2]
+    tell(f"{count:,} images of {LAYERS + 1} blobs written", begin)
+    begin = time.monotonic()
+    import_(folder / "v3" / "data", folder / "ours" / "data")
+    tell("imported", begin)
     with ours(folder / "ours", None, POLICY) as peer:
-        print(f"deleted in {delete(peer, dead):.0f} s", flush=True)
+        begin = time.monotonic()
+        delete(peer, dead)
+        tell("deleted from ours", begin)
         found = collect_ours(peer)
     program = str(CACHE / "distribution")
     with distribution("Distribution 3", program, folder / "v3", None) as peer:
-        print(f"Distribution: deleted in {delete(peer, dead):.0f} s", flush=True)
-    report(found, collect_distribution(folder / "v3", program))
+        begin = time.monotonic()
+        delete(peer, dead)
+        tell("deleted from Distribution", begin)
+    theirs = collect_distribution(folder / "v3", program)
+    gone = len(dead) * (LAYERS + 1)
+    check_gone("ours", found["run"]["blobsDeleted"], gone)
+    left = sum(1 for _ in (folder / "v3").glob("data/docker/registry/v2/blobs/sha256/*/*/data"))
+    check_gone("Distribution", len(images) * (LAYERS + 2) - left, gone + len(dead))
+    return report(found, theirs, blobs=gone, live=(count - len(dead)) * (LAYERS + 1))
 
 
-def report(found: dict[str, Any], theirs: tuple[float, float]) -> None:
+def tell(what: str, begin: float) -> None:
+    print(f"{what} in {time.monotonic() - begin:.0f} s", flush=True)
+
+
+def import_(source: Path, data: Path) -> None:
+    """Take over the tree with our own command; blobs are hard links."""
+    command = [sys.executable, "-m", "cais_registry", "import", "--from", str(source)]
+    subprocess.run([*command, "--data", str(data)], check=True, stdout=subprocess.DEVNULL)
+
+
+def check_gone(whose: str, found: int, expected: int) -> None:
+    """Both have to do the whole work, or their seconds mean nothing."""
+    if found != expected:
+        raise RuntimeError(f"{whose}: {found} were collected, not {expected}")
+
+
+def report(found: dict[str, Any], theirs: tuple[float, float], *, blobs: int, live: int) -> str:
+    """Words and a table."""
     run, alone, beside = found["run"], found["alone"], found["beside"]
-    print(f"\n{run['message']}; in it {sum(one['pushes'] for one in beside)} images were pushed\n")
-    print("| | cais | Distribution 3 |\n|---|---|---|")
-    print(f"| seconds | {run['durationSeconds']:.1f} | {theirs[0]:.1f} |")
-    print(f"| pushes stand still, seconds | 0 | {theirs[0]:.1f} (the server is stopped) |")
-    print(f"| memory, MiB | {found['memory']:.0f} (the whole server) | {theirs[1]:.0f} |")
-    for name, ask in (
-        ("images/s", lambda one: one["pushes"] / one["seconds"]),
-        ("p50 of a push, ms", itemgetter("p50_ms")),
-        ("p99 of a push, ms", itemgetter("p99_ms")),
-    ):
-        before, during = (statistics.median(map(ask, some)) for some in (alone, beside))
-        print(f"| {name}: without a run, beside it | {before:.1f}, {during:.1f} | |")
+    words = (
+        f"`make bench-collection`: {blobs:,} dead blobs among {live:,} live ones, on disk, while"
+        f" {CLIENTS} clients push small images to ours\nwithout a pause"
+        f" ({beside['pushes']:,.0f} in that time). Distribution's `garbage-collect` must not run"
+        " beside pushes: its server is stopped.\nMemory is the peak of PSS, ours of the whole"
+        " server, theirs of the collecting process."
+    )
+    lines = [
+        words,
+        "",
+        "| | cais | Distribution 3 |",
+        "|---|---|---|",
+        f"| seconds | {run['durationSeconds']:.1f} | {theirs[0]:.1f} |",
+        f"| seconds in which nobody can push | 0 | {theirs[0]:.1f} |",
+        f"| memory, MiB | {found['memory']:.0f} | {theirs[1]:.0f} |",
+        "",
+        f"| pushes to ours | {ALONE_SECONDS} s without a run | beside the run |",
+        "|---|---|---|",
+        f"| images/s | {_rate(alone):.1f} | {_rate(beside):.1f} |",
+    ]
+    lines += [
+        f"| {name}, ms | {alone[f'{name}_ms']:.0f} | {beside[f'{name}_ms']:.0f} |"
+        for name in ("p50", "p99", "max")
+    ]
+    return "\n".join(lines)
+
+
+def _rate(pushes: dict[str, float]) -> float:
+    return pushes["pushes"] / pushes["seconds"]
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ import base64
 import json
 import re
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +66,21 @@ def push(peer: Peer, **options: float | bool) -> dict[str, float]:
     """Push until the time is over; see push/main.go."""
     found: dict[str, float] = json.loads(_run(push_command(peer, **options)))
     return found
+
+
+@contextmanager
+def pushing(peer: Peer, **options: float | bool) -> Iterator[dict[str, float]]:
+    """Push while the body runs; the dictionary has what `push` returns once that has ended."""
+    command = push_command(peer, seconds=0, **options)
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    found: dict[str, float] = {}
+    try:
+        yield found
+    finally:
+        output, _ = process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {process.returncode}")
+    found.update(json.loads(output))
 
 
 def pss_kib(pid: int) -> int:

@@ -14,6 +14,7 @@ from statistics import median
 from peers import OURS
 
 BASE = "Distribution 3"
+_METHOD = "How it is measured"
 _HERE = Path(__file__).resolve().parent
 
 
@@ -97,6 +98,17 @@ def page(sections: dict[str, list[Row]], *, disk: float, rounds: int, listings: 
     }
     text = (_HERE / "page.md").read_text()
     return re.sub(r"\{\{(\w+)\}\}", lambda found: values[found[1]], text)
+
+
+def put_section(page: Path, title: str, text: str) -> None:
+    """Write a section of a page anew, or make it where the description of the method begins."""
+    before, found, rest = page.read_text().partition(f"## {title}\n")
+    if found:
+        _, _, after = rest.partition("\n## ")
+    else:
+        before, _, after = before.partition(f"## {_METHOD}")
+        after = _METHOD + after
+    page.write_text(f"{before}## {title}\n\n{text}\n\n## {after}")
 
 
 def _first_line(command: list[str]) -> str:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command push uploads to a registry until a time is over and prints one line of JSON.
+// With -seconds=0 it goes on until its standard input ends.
 //
 // Each client has one connection. An image is pushed as docker and crane do it: HEAD, POST, PATCH
 // and PUT for each blob, then PUT of the manifest. A large blob is POST and PUT of the whole.
@@ -8,6 +9,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
@@ -30,7 +32,7 @@ var (
 	clients = flag.Int("clients", 8, "how many push at the same time")
 	size    = flag.Int("size", 65536, "bytes of a layer")
 	images  = flag.Bool("images", false, "push whole images, not only layers")
-	seconds = flag.Float64("seconds", 5, "how long")
+	seconds = flag.Float64("seconds", 5, "how long; 0 until standard input ends")
 	most    = flag.Int("most", 1<<30, "at most so many pushes")
 )
 
@@ -49,13 +51,13 @@ func main() {
 		all[i] = newClient(i)
 	}
 	begin := time.Now()
-	end := begin.Add(time.Duration(*seconds * float64(time.Second)))
+	over := stop()
 	var waiting sync.WaitGroup
 	for _, one := range all {
 		waiting.Add(1)
 		go func() {
 			defer waiting.Done()
-			for one.done < *most && time.Now().Before(end) {
+			for one.done < *most && over.Err() == nil {
 				one.push()
 			}
 		}()
@@ -75,6 +77,20 @@ func main() {
 		"pushes": len(took), "seconds": elapsed, "in_requests": sum.Seconds(), "bytes": len(took) * *size,
 		"p50_ms": percentile(took, 50), "p99_ms": percentile(took, 99), "max_ms": percentile(took, 100),
 	})
+}
+
+// stop returns a context that is over when nothing more is to be begun.
+func stop() context.Context {
+	over, end := context.WithCancel(context.Background())
+	if *seconds > 0 {
+		time.AfterFunc(time.Duration(*seconds*float64(time.Second)), end)
+		return over
+	}
+	go func() {
+		io.Copy(io.Discard, os.Stdin)
+		end()
+	}()
+	return over
 }
 
 // percentile returns milliseconds; of no pushes at all, 0.
