@@ -85,7 +85,7 @@ def test_a_registry_that_is_being_deleted_says_so() -> None:
         (
             with_users(rules=({"users": ["a"], "repositories": ["a"], "actions": ["admin"]},)),
             "spec.access.rules[0].actions[0]",
-            "must be one of pull, push, delete",
+            "must be one of pull, create, push, delete",
         ),
         ({"access": {"anonymous": ["push"]}}, "spec.access.anonymous[0]", "must be one of pull"),
         (

@@ -47,6 +47,18 @@ def test_only_what_a_rule_says_is_allowed(
     assert compile_rules(RULES).allows(user, action, name) is is_allowed
 
 
+def test_to_push_is_to_create_and_not_the_other_way_round() -> None:
+    rules = (
+        Rule(users=("ci",), repositories=("**",), actions=("push",)),
+        Rule(users=("builds",), repositories=("**",), actions=("create",)),
+    )
+    permissions, repo = compile_rules(Access(rules=rules)), RepoName.parse("a")
+    assert permissions.allows("ci", Action.CREATE, repo)
+    assert permissions.allows("builds", Action.CREATE, repo)
+    for action in (Action.PUSH, Action.PULL, Action.DELETE):
+        assert not permissions.allows("builds", action, repo)
+
+
 @pytest.mark.parametrize("action", list(Action))
 def test_without_rules_nobody_may_do_anything(action: Action) -> None:
     nothing = compile_rules(Access())

@@ -16,7 +16,7 @@ from cais_registry.model.errors import Denied, Unauthorized
 from cais_registry.services.access import OPEN, Permissions, compile_rules
 from support.issuer import AUDIENCE, ISSUER, PUSHER, claims, published, rsa, token
 
-USERS = {"ci": bcrypt.hashpw(b"secret", bcrypt.gensalt(4))}
+USERS = {"ci": (bcrypt.hashpw(b"secret", bcrypt.gensalt(4)),)}
 CLUSTER = Issuer(issuer=ISSUER, audiences=(AUDIENCE,), jwks_file="/keys", kind="kubernetes")
 HEX = "a" * 64
 PERMISSIONS = compile_rules(
@@ -24,6 +24,7 @@ PERMISSIONS = compile_rules(
         rules=(
             Rule(users=("reader",), repositories=("a",), actions=("pull",)),
             Rule(users=("writer",), repositories=("a",), actions=("pull", "push")),
+            Rule(users=("creator",), repositories=("a",), actions=("create",)),
             Rule(users=("cleaner",), repositories=("a",), actions=("delete",)),
             Rule(users=("gc",), repositories=(), actions=("gc",)),
             Rule(users=("boss",), repositories=(), actions=("admin",)),
@@ -94,6 +95,7 @@ PUSHES = set(EVERY_PATH) - ALWAYS - READS - DELETES - ADMIN
         ("stranger", ALWAYS),
         ("reader", ALWAYS | READS),
         ("writer", ALWAYS | READS | PUSHES),
+        ("creator", ALWAYS | PUSHES),
         ("cleaner", ALWAYS | DELETES),
         ("gc", ALWAYS | {("POST", "/cais/v1/gc"), ("GET", "/cais/v1/gc")}),
         ("boss", ALWAYS | ADMIN),
@@ -146,6 +148,7 @@ async def test_who_sends_no_credentials_is_anonymous() -> None:
     "authorization",
     [
         basic("ci:wrong"),
+        basic("ci:" + "s" * 73),
         basic("nobody:secret"),
         basic("ci"),
         "Basic !!!",

@@ -21,7 +21,7 @@ from support.in_process import Got, InProcess, Sent, opened
 LIMITS = Limits(manifest_bytes=400_000, manifest_references=50, open_uploads=20)
 CODES = {code for _, code in STATUS_AND_CODE.values()}
 HASHES = {
-    user: bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)) for user, password in USERS.items()
+    user: (bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)),) for user, password in USERS.items()
 }
 EVERYTHING: tuple[Action, ...] = ("pull", "push", "delete", "admin")
 RULES = compile_rules(
@@ -30,6 +30,7 @@ RULES = compile_rules(
         rules=(
             Rule(users=("reader",), repositories=("a",), actions=("pull",)),
             Rule(users=("writer",), repositories=("team/**",), actions=("pull", "push")),
+            Rule(users=("reader",), repositories=("team/**",), actions=("create",)),
             Rule(
                 users=("boss",), repositories=("**",), actions=("pull", "push", "delete", "admin")
             ),

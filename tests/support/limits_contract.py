@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 
 from cais_registry.model.digest import Digest
 from cais_registry.model.errors import Denied, ReadOnly, RegistryError
+from cais_registry.model.manifest import DOCKER_LIST, OCI_IMAGE, OCI_INDEX
 from cais_registry.model.names import Tag
 from cais_registry.model.policy import TagRule
 from cais_registry.services.access import OPEN, Action
@@ -62,6 +66,74 @@ async def test_an_immutable_tag_stays_where_it_is_in_every_form_of_a_request(wor
         assert [str(tag) for tag in tags.items] == ["latest", "v1"]
         assert (await manifests.stat(REPO, Tag("v1"))).digest == first
         assert (await manifests.stat(REPO, Tag("latest"))).digest == Digest.of(second)
+
+
+async def test_a_manifest_with_an_immutable_tag_stays_of_the_type_that_it_is_of(
+    world: World,
+) -> None:
+    untyped = json.dumps({"schemaVersion": 2, "manifests": []}).encode()
+    async with world.open() as core:
+        await core.manifests.put(REPO, Tag("v1"), untyped, OCI_INDEX)
+        world.policy = replace(world.policy, immutable_tags=(VERSIONS,))
+        await core.manifests.put(REPO, Tag("v1"), untyped, OCI_INDEX)
+        for reference in (Tag("other"), Digest.of(untyped)):
+            with pytest.raises(Denied, match="its media type cannot change"):
+                await core.manifests.put(REPO, reference, untyped, DOCKER_LIST)
+        assert (await core.manifests.stat(REPO, Tag("v1"))).media_type == OCI_INDEX
+
+
+async def test_who_may_only_create_moves_no_tag_in_any_form_of_a_request(world: World) -> None:
+    async with world.open() as core:
+        first = Digest.of(await push_image(core, "one", "v1"))
+        second = await push_image(core, "two")
+        create = partial(core.manifests.put, creates_only=True)
+        attempts: tuple[Callable[[], Awaitable[Any]], ...] = (
+            lambda: create(REPO, Tag("v1"), second, OCI_IMAGE),
+            lambda: create(REPO, Digest.of(second), second, OCI_IMAGE, tags=[Tag("v1")]),
+            lambda: create(REPO, Tag("new"), second, OCI_IMAGE, tags=[Tag("x"), Tag("v1")]),
+        )
+        for attempt in attempts:
+            with pytest.raises(Denied, match="tag v1 of team/app exists"):
+                await attempt()
+        tags = await core.tags.list(REPO, limit=100)
+        assert [str(tag) for tag in tags.items] == ["v1"]
+        assert (await core.manifests.stat(REPO, Tag("v1"))).digest == first
+
+
+async def test_who_may_only_create_pushes_what_is_new_and_the_same_again(world: World) -> None:
+    async with world.open() as core:
+        content = await push_image(core, "one")
+        create = partial(core.manifests.put, REPO, content_type=OCI_IMAGE, creates_only=True)
+        for reference in (Tag("v1"), Tag("v1"), Digest.of(content)):
+            await create(reference, content, tags=[Tag("v2")])
+        await core.manifests.delete(REPO, Tag("v1"))
+        other = await push_image(core, "two")
+        await create(Tag("v1"), other)  # it is free again
+        await core.manifests.delete(REPO, Digest.of(content))
+        await create(Digest.of(content), content)
+
+
+async def test_who_may_only_create_does_not_change_what_a_digest_is(world: World) -> None:
+    untyped = json.dumps({"schemaVersion": 2, "manifests": []}).encode()
+    async with world.open() as core:
+        await core.manifests.put(REPO, Tag("v1"), untyped, OCI_INDEX)
+        for reference in (Tag("v1"), Tag("new"), Digest.of(untyped)):
+            with pytest.raises(Denied, match="another media type"):
+                await core.manifests.put(REPO, reference, untyped, DOCKER_LIST, creates_only=True)
+        assert (await core.manifests.stat(REPO, Tag("v1"))).media_type == OCI_INDEX
+        await core.manifests.put(REPO, Tag("v1"), untyped, DOCKER_LIST)  # who may push, may
+
+
+async def test_of_many_that_create_one_tag_at_once_one_does(world: World) -> None:
+    async with world.open() as core:
+        images = [await push_image(core, f"image {number}") for number in range(8)]
+        create = partial(core.manifests.put, REPO, content_type=OCI_IMAGE, creates_only=True)
+        answers = await asyncio.gather(
+            *(create(Tag("v1"), content) for content in images), return_exceptions=True
+        )
+        (one,) = [answer for answer in answers if not isinstance(answer, BaseException)]
+        assert (await core.manifests.stat(REPO, Tag("v1"))).digest == one.digest
+        assert sum(isinstance(answer, Denied) for answer in answers) == len(images) - 1
 
 
 async def test_what_no_rule_covers_and_what_changes_nothing_is_taken(world: World) -> None:

@@ -79,7 +79,9 @@ class Rule:
 
     users: Annotated[tuple[Annotated[str, DNS_LABEL], ...], AT_LEAST_ONE, Limit(32)]
     repositories: Annotated[tuple[Annotated[str, REPOSITORY_GLOB], ...], AT_LEAST_ONE, Limit(32)]
-    actions: Annotated[tuple[Literal["pull", "push", "delete"], ...], AT_LEAST_ONE, Limit(3)]
+    actions: Annotated[
+        tuple[Literal["pull", "create", "push", "delete"], ...], AT_LEAST_ONE, Limit(4)
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ class Loaded:
     """
 
     settings: Settings
-    users: Mapping[str, bytes]
+    users: htpasswd.Users
     pair: certificates.Pair | None
     hashes: Mapping[str, str]
     keys: Mapping[str, bytes] = field(default_factory=dict)

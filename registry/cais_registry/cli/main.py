@@ -128,7 +128,8 @@ Exit code 0: everything was taken over; 1: not all, the report says what; 2: not
 _ACCOUNT = """\
 Make an account, or change its password, in a file for `serve --htpasswd FILE`.
 Asks twice; reads one line when standard input is not a terminal. A running server sees it in a
-second.
+second. With --keep-old the password before it works, too, until the next change: give clients the
+new one meanwhile.
 """
 
 
@@ -186,6 +187,7 @@ def _parser() -> argparse.ArgumentParser:
     passwd = _add(commands, "passwd", "make an account or change its password", _ACCOUNT)
     passwd.add_argument("file", metavar="FILE", help="made when missing")
     passwd.add_argument("user", metavar="USER")
+    passwd.add_argument("--keep-old", action="store_true", help="let the old password work, too")
     return parser
 
 

@@ -14,11 +14,13 @@ from cais_registry.config.errors import ConfigError
 from cais_registry.http import htpasswd
 
 _COST: Final = 10
-_MOST_PASSWORD_BYTES: Final = 72
 
 
 def run(options: argparse.Namespace) -> int:
-    """Put a user's new hash into the file; the other lines stay as they are."""
+    """Put a user's new hash into the file; the lines of other users stay as they are.
+
+    With `keep_old` the user's password before it stays beside it: the newest, if there were two.
+    """
     path = Path(options.file)
     try:
         htpasswd.check_name(options.user)
@@ -32,8 +34,11 @@ def run(options: argparse.Namespace) -> int:
     import bcrypt  # noqa: PLC0415 - not before everything else is fine
 
     hashed = bcrypt.hashpw(password, bcrypt.gensalt(_COST)).decode()
-    kept = [line for line in text.splitlines() if line.partition(":")[0] != options.user]
-    _replace(path, "\n".join([*kept, f"{options.user}:{hashed}"]) + "\n")
+    lines = text.splitlines()
+    own = [line for line in lines if line.strip().partition(":")[0] == options.user]
+    others = [line for line in lines if line not in own]
+    old = own[-1:] if options.keep_old else []
+    _replace(path, "\n".join([*others, *old, f"{options.user}:{hashed}"]) + "\n")
     return 0
 
 
@@ -48,9 +53,9 @@ def _ask() -> bytes:
 
 def _check(password: str) -> bytes:
     secret = password.encode()
-    if not secret or b"\0" in secret or len(secret) > _MOST_PASSWORD_BYTES:
+    if not secret or b"\0" in secret or len(secret) > htpasswd.MOST_PASSWORD_BYTES:
         raise CommandError(
-            f"a password has 1 to {_MOST_PASSWORD_BYTES} bytes (bcrypt reads no more)"
+            f"a password has 1 to {htpasswd.MOST_PASSWORD_BYTES} bytes (bcrypt reads no more)"
         )
     return secret
 

@@ -12,7 +12,7 @@ from cais_registry.config.errors import ConfigError
 from cais_registry.config.identities import Issuer
 from cais_registry.config.strict import Strict
 
-Action = Literal["pull", "push", "delete", "admin", "gc", "usage"]
+Action = Literal["pull", "create", "push", "delete", "admin", "gc", "usage"]
 
 
 _ALLOWED: Final[dict[str, tuple[str, ...]]] = {
@@ -51,7 +51,8 @@ class Rule(Strict, frozen=True):
 
     Attributes:
         repositories: Globs: `*` within one path segment, `**` any number of segments.
-        actions: `admin` is the whole admin API; `gc` and `usage` are parts of it.
+        actions: `create` is `push` that moves no tag; `admin` is the whole admin API, of which `gc`
+            and `usage` are parts.
         users: Names of the htpasswd file; `*` is all of them.
         identities: Whom tokens speak of (`config.identities.check_names`).
     """

@@ -11,6 +11,7 @@ from cais_registry.config.errors import ConfigError
 
 _IN_REPOSITORY: Final = frozenset(ascii_lowercase + digits + "._-*")
 _IN_TAG: Final = frozenset(ascii_letters + digits + "._-*")
+_LONGEST: Final = 255
 _LONGEST_TAG: Final = 128
 
 
@@ -25,10 +26,11 @@ def check_repositories(field: str, globs: Sequence[str]) -> None:
         ConfigError: If one is not like `apps/**`.
     """
     for glob in globs:
-        if not all(map(_is_segment, glob.split("/"))):
+        if len(glob) > _LONGEST or not all(map(_is_segment, glob.split("/"))):
             raise ConfigError(
                 f"{field}: {glob[:80]!r} is not a glob: segments of "
-                "a-z 0-9 . _ - and * parted by /, with ** standing for whole segments only"
+                "a-z 0-9 . _ - and * parted by /, with ** standing for whole segments only, "
+                f"at most {_LONGEST} characters"
             )
 
 

@@ -35,7 +35,7 @@ async def handle(deps: Deps, request: Request, caller: Caller, path: BlobPath) -
 
 async def _head(deps: Deps, request: Request, caller: Caller, path: BlobPath) -> Response:
     """Answered here also where a GET is sent elsewhere: a signed address is good for GET only."""
-    promise = caller.may(Action.PUSH, path.repo)
+    promise = caller.may(Action.CREATE, path.repo)
     info = await deps.core.blobs.stat(path.repo, path.digest, promise=promise)
     headers = _headers(path.digest)
     if ranges.is_unchanged(request.headers, _etag(path.digest)):

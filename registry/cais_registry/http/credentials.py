@@ -8,60 +8,60 @@ import hashlib
 import secrets
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from cais_registry.model.errors import TooManyRequests
+from cais_registry.http.htpasswd import MOST_PASSWORD_BYTES, Users
+from cais_registry.model.errors import TooManyRequests, Unauthorized
 
 _THREADS: Final = 2
 _MOST_WAITING: Final = 64
 _MOST_WAITING_EACH: Final = 16  # of one address, and of one user: a flood leaves room for others
 _REMEMBERED: Final = 1024
 _REMEMBER_SECONDS: Final = 300.0
-_MOST_PASSWORD_BYTES: Final = 72  # bcrypt reads no more; longer ones would be equal to their head
 _NOBODY: Final = b"7EqJtq98hPqEX7fNZaFWoOhi6a6dZ7S8m0yrEZ8QnO0n8GQWq6y6S"
+_USUAL_COST: Final = 10
 
 
 class Verifier:
     """Tells whether a password is a user's.
 
     A pair that was verified is remembered as a keyed hash, never as itself, until it was not used
-    for a few minutes, and only as long as the user's bcrypt hash stays the same.
+    for a few minutes, and only as long as the bcrypt hash that it matched is one of the user's.
 
     Attributes:
         outcomes: How many checks succeeded, failed, or were throttled; one that is remembered is
             none.
     """
 
-    def __init__(
-        self, users: Mapping[str, bytes], *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, users: Users, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Start with these users.
 
         Args:
             users: bcrypt hashes by name.
             clock: Seconds.
         """
-        self._users = users
+        self.replace(users)
         self._clock = clock
         self._key = secrets.token_bytes(32)
         self._verified: OrderedDict[bytes, float] = OrderedDict()
-        self._running: dict[bytes, asyncio.Task[bool]] = {}
+        self._running: dict[bytes, asyncio.Task[bytes | None]] = {}
         self._waiting: Counter[tuple[str, str]] = Counter()
         self.outcomes: Counter[str] = Counter()
         self._pool = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="bcrypt")
 
-    def replace(self, users: Mapping[str, bytes]) -> None:
+    def replace(self, users: Users) -> None:
         """Take other users from now on; what was verified with an old hash is forgotten."""
         self._users = users
+        self._dearest = max(map(_work, users.values()), default=1 << _USUAL_COST)
 
     def knows(self, user: str) -> bool:
         """Tell whether there is a user of this name."""
         return user in self._users
 
     async def verify(self, user: str, password: str, *, client: str = "") -> bool:
-        """Check a password; an unknown user takes as long as a wrong password.
+        """Check a password; every one that is wrong costs the same, whoever is named.
 
         Args:
             user: Name, as it was sent.
@@ -69,59 +69,63 @@ class Verifier:
             client: Address of whoever asks.
 
         Raises:
+            Unauthorized: If the password is longer than any can be.
             TooManyRequests: If too many checks are waiting, of all, of the client, or of the user.
         """
-        secret = password.encode()
-        if len(secret) > _MOST_PASSWORD_BYTES or b"\0" in secret:
-            self.outcomes["failure"] += 1
-            return False
-        hashed = self._users.get(user)
-        fingerprint = self._fingerprint(user, hashed or b"", secret)
-        if self._is_remembered(fingerprint):
+        secret = self._readable(password)
+        hashes = self._users.get(user, ())
+        if any(self._is_remembered(self._fingerprint(user, one, secret)) for one in hashes):
             return True
         asked_by = (("client", client), ("user", user))
-        is_right = await self._check_once(fingerprint, secret, hashed or self._decoy(), asked_by)
-        self.outcomes["success" if is_right and hashed is not None else "failure"] += 1
-        if not is_right or hashed is None:
+        question = self._fingerprint(user, b"".join(hashes), secret)
+        found = await self._check_once(question, secret, hashes, asked_by)
+        self.outcomes["failure" if found is None else "success"] += 1
+        if found is None:
             return False
-        self._remember(fingerprint)
-        return self._users.get(user) == hashed  # it may have changed while bcrypt ran
+        self._remember(self._fingerprint(user, found, secret))
+        return found in self._users.get(user, ())  # it may have changed while bcrypt ran
+
+    def _readable(self, password: str) -> bytes:
+        secret = password.encode()
+        if len(secret) > MOST_PASSWORD_BYTES or b"\0" in secret:
+            self.outcomes["failure"] += 1
+            raise Unauthorized(
+                f"no password is longer than {MOST_PASSWORD_BYTES} bytes, or has a NUL in it: "
+                "bcrypt reads no further; this one cannot be right"
+            )
+        return secret
 
     async def _check_once(
         self,
-        fingerprint: bytes,
+        question: bytes,
         secret: bytes,
-        hashed: bytes,
+        hashes: tuple[bytes, ...],
         asked_by: tuple[tuple[str, str], ...],
-    ) -> bool:
+    ) -> bytes | None:
         """Run bcrypt; requests that ask the same at the same time share one run."""
-        task = self._running.get(fingerprint)
+        task = self._running.get(question)
         if task is None:
             is_full = any(self._waiting[who] >= _MOST_WAITING_EACH for who in asked_by)
             if is_full or len(self._running) >= _MOST_WAITING:
                 self.outcomes["throttled"] += 1
                 raise TooManyRequests("too many passwords are being checked; try again in a second")
-            task = asyncio.create_task(self._check(secret, hashed))
-            self._running[fingerprint] = task
+            task = asyncio.create_task(self._check(secret, hashes))
+            self._running[question] = task
             self._waiting.update(asked_by)
-            task.add_done_callback(lambda _: self._ended(fingerprint, asked_by))
+            task.add_done_callback(lambda _: self._ended(question, asked_by))
         return await asyncio.shield(task)
 
-    def _ended(self, fingerprint: bytes, asked_by: tuple[tuple[str, str], ...]) -> None:
-        self._running.pop(fingerprint, None)
+    def _ended(self, question: bytes, asked_by: tuple[tuple[str, str], ...]) -> None:
+        self._running.pop(question, None)
         self._waiting.subtract(asked_by)
         for who in asked_by:
             if not self._waiting[who]:
                 del self._waiting[who]
 
-    async def _check(self, secret: bytes, hashed: bytes) -> bool:
+    async def _check(self, secret: bytes, hashes: tuple[bytes, ...]) -> bytes | None:
+        padding = tuple(_decoys(self._dearest - _work(hashes)))
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, _bcrypt_equal, secret, hashed)
-
-    def _decoy(self) -> bytes:
-        """A hash that no password has, as costly as the users' own."""
-        cost = max((hashed[4:6] for hashed in self._users.values()), default=b"10")
-        return b"$2b$" + cost + b"$" + _NOBODY
+        return await loop.run_in_executor(self._pool, _first_equal, secret, hashes, padding)
 
     def _fingerprint(self, user: str, hashed: bytes, secret: bytes) -> bytes:
         # a keyed hash that, unlike HMAC of OpenSSL, does not hand the interpreter to other threads
@@ -140,6 +144,30 @@ class Verifier:
         self._verified.move_to_end(fingerprint)
         while len(self._verified) > _REMEMBERED:
             self._verified.popitem(last=False)
+
+
+def _work(hashes: tuple[bytes, ...]) -> int:
+    """What comparing with all of them costs: bcrypt's work doubles with each step of its cost."""
+    return sum(1 << int(hashed[4:6]) for hashed in hashes)
+
+
+def _decoys(work: int) -> Iterator[bytes]:
+    """Hashes that no password has and that cost so much together."""
+    for cost in range(work.bit_length()):
+        if work >> cost & 1:
+            yield b"$2b$%02d$%s" % (cost, _NOBODY)
+
+
+def _first_equal(
+    secret: bytes, hashes: tuple[bytes, ...], padding: tuple[bytes, ...]
+) -> bytes | None:
+    """The hash that a password has; who has none works through the padding, too."""
+    for hashed in hashes:
+        if _bcrypt_equal(secret, hashed):
+            return hashed
+    for decoy in padding:
+        _bcrypt_equal(secret, decoy)
+    return None
 
 
 def _bcrypt_equal(secret: bytes, hashed: bytes) -> bool:

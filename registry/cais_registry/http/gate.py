@@ -33,7 +33,7 @@ _READING: Final = frozenset({"GET", "HEAD"})
 _NEEDED: Final = {
     "GET": Action.PULL,
     "HEAD": Action.PULL,
-    "PUT": Action.PUSH,
+    "PUT": Action.CREATE,  # what is there already is looked at in the transaction
     "DELETE": Action.DELETE,
 }
 
@@ -177,7 +177,7 @@ def _is_allowed(caller: Caller, method: str, path: router.Path) -> bool:
         case router.AdminPath(noun=noun):
             return caller.may(_ADMIN[noun])
         case router.UploadsPath(repo=repo) | router.UploadPath(repo=repo):
-            return caller.may(Action.PUSH, repo)
+            return caller.may(Action.CREATE, repo)
         case _:
             return caller.may(_NEEDED[method], path.repo)
 

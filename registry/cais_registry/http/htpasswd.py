@@ -1,11 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of users and bcrypt hashes, one `name:hash` a line."""
+"""Files of users and bcrypt hashes, one `name:hash` a line; a user may have two of them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeAlias
+
+Users: TypeAlias = Mapping[str, tuple[bytes, ...]]
+"""bcrypt hashes by name: each is of a password that lets the user in."""
+
+MOST_HASHES: Final = 2
+"""Of one user: the password that is, and the one that was or will be, while it is changed."""
+
+MOST_PASSWORD_BYTES: Final = 72
+"""bcrypt reads no more; longer passwords would be equal to their head."""
 
 LEAST_COST: Final = 4
 MOST_COST: Final = 14
@@ -32,13 +41,13 @@ def check_name(name: str) -> None:
         )
 
 
-def parse(text: str) -> Mapping[str, bytes]:
+def parse(text: str) -> Users:
     """Read users and their hashes; empty lines and lines that begin with # are skipped.
 
     Raises:
-        HtpasswdError: If a line is no user, a hash is not bcrypt, or a user is named twice.
+        HtpasswdError: If a line is no user, a hash is not bcrypt, or a user has more than two.
     """
-    users: dict[str, bytes] = {}
+    users: dict[str, tuple[bytes, ...]] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip() or line.startswith("#"):
             continue
@@ -46,16 +55,16 @@ def parse(text: str) -> Mapping[str, bytes]:
         try:
             check_name(name)
             _check_hash(hashed)
-            _check_new(name, users)
+            _check_count(name, users)
         except HtpasswdError as error:
             raise HtpasswdError(f"line {number}: {error}") from error
-        users[name] = hashed.encode()
+        users[name] = (*users.get(name, ()), hashed.encode())
     return users
 
 
-def _check_new(name: str, users: Mapping[str, bytes]) -> None:
-    if name in users:
-        raise HtpasswdError(f"user {name!r} is named twice")
+def _check_count(name: str, users: Users) -> None:
+    if len(users.get(name, ())) == MOST_HASHES:
+        raise HtpasswdError(f"user {name!r} has more than {MOST_HASHES} passwords; remove a line")
 
 
 def _check_hash(hashed: str) -> None:

@@ -25,14 +25,14 @@ async def handle(deps: Deps, request: Request, caller: Caller, path: ManifestPat
         case "HEAD" | "GET":
             return await _get(deps, request, caller, path)
         case "PUT":
-            return await _put(deps, request, path)
+            return await _put(deps, request, caller, path)
         case _:
             return await _delete(deps, path)
 
 
 async def _get(deps: Deps, request: Request, caller: Caller, path: ManifestPath) -> Response:
     """Whatever `Accept` says, the bytes are those that were pushed: a client knows its digest."""
-    manifests, promise = deps.core.manifests, caller.may(Action.PUSH, path.repo)
+    manifests, promise = deps.core.manifests, caller.may(Action.CREATE, path.repo)
     if request.method == "HEAD":
         info = await manifests.stat(path.repo, path.reference, promise=promise)
         kind, digest, size, content = info.media_type, info.digest, info.size, b""
@@ -48,11 +48,16 @@ async def _get(deps: Deps, request: Request, caller: Caller, path: ManifestPath)
     return Response(headers=(*headers, length), body=content, adds_length=False)
 
 
-async def _put(deps: Deps, request: Request, path: ManifestPath) -> Response:
+async def _put(deps: Deps, request: Request, caller: Caller, path: ManifestPath) -> Response:
     tags = _tags(deps, request)
     content = await _content(deps, request)
     result = await deps.core.manifests.put(
-        path.repo, path.reference, content, request.headers.get("content-type"), tags=tags
+        path.repo,
+        path.reference,
+        content,
+        request.headers.get("content-type"),
+        tags=tags,
+        creates_only=not caller.may(Action.PUSH, path.repo),
     )
     headers: Headers = (
         ("Location", f"/v2/{path.repo}/manifests/{result.digest}"),

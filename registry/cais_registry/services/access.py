@@ -18,9 +18,14 @@ ANYONE_LOGGED_IN: Final = "*"
 
 
 class Action(StrEnum):
-    """What can be allowed. `ADMIN` is the whole admin API, and gives `GC` and `USAGE` with it."""
+    """What can be allowed.
+
+    `ADMIN` is the whole admin API, and gives `GC` and `USAGE` with it. `CREATE` is `PUSH` without
+    changing what a tag or a digest stands for already.
+    """
 
     PULL = "pull"
+    CREATE = "create"
     PUSH = "push"
     DELETE = "delete"
     ADMIN = "admin"
@@ -28,7 +33,11 @@ class Action(StrEnum):
     USAGE = "usage"
 
 
-_IMPLIED: Final = {Action.ADMIN: frozenset({Action.ADMIN, Action.GC, Action.USAGE})}
+IMPLIED: Final = {
+    Action.ADMIN: frozenset({Action.GC, Action.USAGE}),
+    Action.PUSH: frozenset({Action.CREATE}),
+}
+"""What comes with an action."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +152,7 @@ def compile_rules(access: Access) -> Permissions:
 
 
 def _expand(actions: frozenset[Action]) -> frozenset[Action]:
-    return actions.union(*(_IMPLIED.get(action, frozenset()) for action in actions))
+    return actions.union(*(IMPLIED.get(action, frozenset()) for action in actions))
 
 
 def _covers(rule: _Rule, repo: RepoName | None) -> bool:

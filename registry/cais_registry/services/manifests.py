@@ -32,7 +32,7 @@ from cais_registry.services.removal import manifest_unknown, remove
 from cais_registry.stores.connection import Connection
 from cais_registry.stores.database import Database
 from cais_registry.stores.gc_queue import Times
-from cais_registry.stores.immutable_rows import refuse_moves
+from cais_registry.stores.immutable_rows import refuse_changes, refuse_moves
 from cais_registry.stores.layout import manifest_key
 from cais_registry.stores.leases import is_fresh
 from cais_registry.stores.manifest_rows import (
@@ -71,7 +71,7 @@ class Manifests:
         self._rows: Cache[ManifestRow] = Cache(database)
         self._contents: Cache[_Whole] = Cache(database, weigh=lambda whole: len(whole[1].content))
 
-    async def put(
+    async def put(  # noqa: PLR0913 - what a push has
         self,
         repo: RepoName,
         reference: Tag | Digest,
@@ -79,31 +79,30 @@ class Manifests:
         content_type: str | None,
         *,
         tags: Sequence[Tag] = (),
+        creates_only: bool = False,
     ) -> PutResult:
-        """Store a manifest and point tags at it (end-7a, end-7b).
-
-        When it returns, the manifest survives a power loss.
+        """Store a manifest and point tags at it (end-7a, end-7b); it survives a power loss then.
 
         Args:
             repo: The repository.
             reference: A tag, or the digest that the client has computed.
             content: The bytes, kept as they are.
             content_type: The type it is sent as, None when the client names none.
-            tags: More tags to point at it, whoever calls has authorised each.
+            tags: More tags to point at it.
+            creates_only: Whether what is there stays: tags where they are, manifests of their type.
 
         Raises:
             DigestInvalid: If `reference` is a digest, and not that of `content`.
             ManifestTooLarge, ManifestInvalid: If it is not a manifest that is taken.
             ManifestBlobUnknown: If the repository lacks what it refers to; detail lists it.
-            Denied: If one of the tags is immutable and points at another manifest.
-            QuotaExceeded, ReadOnly: If the policy takes no manifest, or not this one.
-            StorageFull: If the disk is full.
+            Denied: If an immutable tag would change, or anything by whom only creates.
+            QuotaExceeded, ReadOnly, StorageFull: If policy or disk take none, or not this one.
         """
         self._check_limits(content, tags)
         pointed = (reference, *tags) if isinstance(reference, Tag) else tuple(tags)
         new = await self._read(reference, content, content_type)
         self._failpoint("M1")
-        put = await self._changes.write(partial(self._put, repo, new, pointed))
+        put = await self._changes.write(partial(self._put, repo, new, pointed, creates_only))
         if put.missing:
             raise _blobs_unknown(repo, put.missing)
         self._failpoint("M1.done")
@@ -113,9 +112,16 @@ class Manifests:
         return PutResult(digest=digest, subject=subject, tags=pointed, previous=put.previous)
 
     def _put(
-        self, repo: RepoName, new: NewManifest, tags: Sequence[Tag], connection: Connection
+        self,
+        repo: RepoName,
+        new: NewManifest,
+        tags: Sequence[Tag],
+        creates_only: bool,
+        connection: Connection,
     ) -> Put:
-        refuse_moves(connection, self._changes.policy(), repo, tags, new.digest)
+        refuse_moves(connection, self._changes.policy(), repo, tags, new)
+        if creates_only:
+            refuse_changes(connection, repo, tags, new)
         return put_manifest(connection, repo, new, tags)
 
     def _check_limits(self, content: bytes, tags: Sequence[Tag]) -> None:

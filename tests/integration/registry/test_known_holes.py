@@ -21,10 +21,11 @@ import pytest
 from support.registry import OCI_IMAGE, OCI_INDEX, Server, digest_of, htpasswd, running, wait_until
 
 HEX = "a" * 64
-USERS = {"admin": "a", "writer": "w", "reader": "r", "gc": "g"}
+USERS = {"admin": "a", "writer": "w", "creator": "c", "reader": "r", "gc": "g"}
 RULES = [
     {"users": ["admin"], "repositories": ["**"], "actions": ["pull", "push", "delete", "admin"]},
     {"users": ["writer"], "repositories": ["apps/*"], "actions": ["pull", "push"]},
+    {"users": ["creator"], "repositories": ["apps/*"], "actions": ["pull", "create"]},
     {"users": ["reader"], "repositories": ["apps/*"], "actions": ["pull"]},
     {"users": ["gc"], "repositories": [], "actions": ["gc"]},
 ]
@@ -123,6 +124,27 @@ def test_one_who_may_not_push_sets_no_tag_on_any_way(guarded: Server) -> None:
             assert guarded.ask("PUT", url, content, kind, login=login).status == 403
     assert guarded.ask("GET", "/v2/apps/x/manifests/v1").body == before.body
     assert guarded.ask("GET", "/v2/apps/x/tags/list").json["tags"] == ["v1"]
+
+
+def test_one_who_may_only_create_moves_no_tag_on_any_way(guarded: Server) -> None:
+    """CVE-2026-31801: who might create tags, but not update them, overwrote `latest`."""
+    before = guarded.ask("GET", "/v2/apps/x/manifests/v1")
+    content = before.body + b" "
+    digest, kind = digest_of(content), {"Content-Type": OCI_IMAGE}
+    for path in ("v1", f"{digest}?tag=v1", f"{digest}?tag=new&tag=v1", "new?tag=v1", "v1?tag=new"):
+        url = f"/v2/apps/x/manifests/{path}"
+        answer = guarded.ask("PUT", url, content, kind, login="creator:c")
+        assert (answer.status, answer.code) == (403, "DENIED")
+        assert b"you may create tags, not move them" in answer.body
+    assert guarded.ask("GET", "/v2/apps/x/manifests/v1").body == before.body
+    assert guarded.ask("GET", "/v2/apps/x/tags/list").json["tags"] == ["v1"]
+    for path in (digest, f"{digest}?tag=made", "made", "v1"):
+        sent = before.body if path == "v1" else content
+        url = f"/v2/apps/x/manifests/{path}"
+        assert guarded.ask("PUT", url, sent, kind, login="creator:c").status == 201
+    for path in (f"manifests/{digest}", "manifests/made", f"blobs/{digest_of(b'{}')}"):
+        assert guarded.ask("DELETE", f"/v2/apps/x/{path}", login="creator:c").status == 403
+    assert guarded.ask("DELETE", f"/v2/apps/x/manifests/{digest}").status == 202
 
 
 def test_a_bad_tag_among_many_changes_nothing(server: Server, repo: str) -> None:

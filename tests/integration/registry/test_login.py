@@ -2,13 +2,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.registry import Server, digest_of, htpasswd, running, wait_until
+from support.registry import PROGRAM, Server, digest_of, htpasswd, running, wait_until
 
 USERS = {"admin": "a", "ci": "c", "reader": "r", "gc": "g", "nobody": "n"}
 RULES: list[dict[str, Any]] = [
@@ -57,7 +59,7 @@ BLOB = f"blobs/{digest_of(b'{}')}"
         (None, "GET", "/metrics", 200),
         ("admin:wrong", "GET", "/v2/", 401),
         ("stranger:a", "GET", "/v2/", 401),
-        ("admin:" + "a" * 100, "GET", "/v2/", 401),
+        ("admin:" + "a" * 73, "GET", "/v2/", 401),
         ("nobody:n", "GET", "/v2/", 200),
         ("nobody:n", "GET", "/v2/apps/x/manifests/v1", 403),
         ("nobody:n", "GET", "/v2/missing/manifests/v1", 403),
@@ -95,6 +97,13 @@ def test_who_may_do_what(
         assert answer.code == {401: "UNAUTHORIZED", 403: "DENIED"}[status]
     if path.startswith("/v2"):
         assert answer["Docker-Distribution-Api-Version"] == "registry/2.0"
+
+
+def test_a_password_that_no_one_can_have_is_refused_in_words(guarded: Server) -> None:
+    for login in ("admin:" + "a" * 73, "stranger:" + "a" * 73):
+        answer = guarded.ask("GET", "/v2/", login=login)
+        assert answer.code == "UNAUTHORIZED"
+        assert b"no password is longer than 72 bytes" in answer.body
 
 
 def test_what_one_may_not_read_looks_like_what_does_not_exist(guarded: Server) -> None:
@@ -184,6 +193,31 @@ def test_users_and_rules_change_without_a_restart(tmp_path: Path) -> None:
         assert server.ask("POST", "/v2/a/blobs/uploads/", login=None).status == 401
         assert ask("ci:old") == 401
         assert server.workers == workers
+
+
+def test_a_password_is_changed_without_a_request_that_fails(tmp_path: Path) -> None:
+    """By the program's own command: the new one beside the old, then the new one alone."""
+    users, config = tmp_path / "users", configuration(tmp_path, rules=RULES, anonymous=[])
+    users.write_text(htpasswd(admin="old", other="x"))
+    with running(tmp_path, config=config) as server:
+
+        def ask(login: str) -> int:
+            return server.ask("GET", "/v2/", login=login).status
+
+        change(users, "new", "--keep-old")
+        wait_until(lambda: ask("admin:new") == 200, what="the new password counts")
+        assert ask("admin:old") == 200
+        change(users, "newer", "--keep-old")
+        wait_until(lambda: ask("admin:newer") == 200, what="the newest counts")
+        assert [ask("admin:old"), ask("admin:new")] == [401, 200]
+        change(users, "newest")
+        wait_until(lambda: ask("admin:newest") == 200, what="only the newest counts")
+        assert [ask("admin:new"), ask("admin:newer"), ask("other:x")] == [401, 401, 200]
+
+
+def change(users: Path, password: str, *options: str) -> None:
+    command = [sys.executable, *PROGRAM, "passwd", *options, str(users), "admin"]
+    subprocess.run(command, input=f"{password}\n", text=True, check=True)
 
 
 def test_what_is_loaded_is_reported_by_its_hash(tmp_path: Path) -> None:
