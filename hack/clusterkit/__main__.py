@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
     host = commands.add_parser("host", help="give the engine the address of a name")
     host.add_argument("name")
     host.add_argument("address")
-    trusted = commands.add_parser("trust", help="let engine and node use a registry")
+    trusted = commands.add_parser("trust", help="let the engine use a registry")
     trusted.add_argument("registry", metavar="HOST:PORT")
     trusted.add_argument("address")
     trusted.add_argument("authority", metavar="CA_FILE", type=Path)

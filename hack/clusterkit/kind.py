@@ -89,16 +89,6 @@ class Kind:
         networks = json.loads(answer)[0]["NetworkSettings"]["Networks"]
         return str(networks["kind"]["IPAddress"])
 
-    def write_to_node(self, path: str, content: str) -> None:
-        """Write a file on the node.
-
-        Raises:
-            ClusterError: The node does not run.
-        """
-        script = 'mkdir -p "$(dirname "$1")" && cat > "$1.new" && mv "$1.new" "$1"'
-        command = ["docker", "exec", "-i", NODE, "sh", "-c", script, "sh", path]
-        run(command, environment=self.environment, text=content)
-
     def load(self, images: list[str]) -> None:
         """Put images of the engine onto the node.
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names and authorities of registries, for engine and nodes; never the machine's own files."""
+"""Names and authorities of registries, for the engine; never the machine's own files."""
 
 from pathlib import Path
 
 from clusterkit import engine
 from clusterkit.command import ClusterError
-from clusterkit.kind import CERTS, Kind
+from clusterkit.kind import Kind
 
 
 def with_host(hosts: str, name: str, address: str) -> str:
@@ -35,17 +35,6 @@ def split(registry: str) -> tuple[str, str]:
     return host, port
 
 
-def hosts_toml(registry: str, address: str) -> str:
-    """Return containerd's `hosts.toml`: the registry named so is found at this address."""
-    _, port = split(registry)
-    return (
-        f'server = "https://{registry}"\n\n'
-        f'[host."https://{address}:{port}"]\n'
-        '  capabilities = ["pull", "resolve", "push"]\n'
-        f'  ca = "{CERTS}/{registry}/ca.crt"\n'
-    )
-
-
 def add_host(kind: Kind, name: str, address: str) -> None:
     """Let the engine, and every shell beside it, resolve `name` to `address`.
 
@@ -60,7 +49,7 @@ def add_host(kind: Kind, name: str, address: str) -> None:
 
 
 def trust(kind: Kind, registry: str, address: str, authority: Path) -> None:
-    """Let engine and node reach the registry `HOST:PORT` at `address`, and believe its CA.
+    """Let the engine reach the registry `HOST:PORT` at `address`, and believe its CA.
 
     Raises:
         ClusterError: `registry` is not HOST:PORT, no cluster runs, or the file cannot be read.
@@ -74,8 +63,6 @@ def trust(kind: Kind, registry: str, address: str, authority: Path) -> None:
     folder = _engine_root(kind) / "etc" / "docker" / "certs.d" / registry
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "ca.crt").write_text(certificate)
-    kind.write_to_node(f"{CERTS}/{registry}/ca.crt", certificate)
-    kind.write_to_node(f"{CERTS}/{registry}/hosts.toml", hosts_toml(registry, address))
 
 
 def _engine_root(kind: Kind) -> Path:

@@ -2,7 +2,6 @@
 """The command `cais-operator`."""
 
 import argparse
-import asyncio
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from cais_operator import __version__, logs
 from cais_operator.errors import CaisError
+from cais_operator.node_trust.command import add_to as add_node_trust
 from cais_operator.settings import Settings
 
 _USAGE = 2  # exit code of a wrong setting
@@ -25,11 +25,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; exits 0 after a signal, 1 after a fault, 2 for a wrong setting."""
     parser = _parser()
     given = parser.parse_args(arguments)
+    if given.act is not None:
+        logs.configure("auto")
+        given.act(given)
+        return
     try:
         settings = settings_from(given, os.environ)
     except ValueError as error:
         parser.exit(_USAGE, f"cais-operator: {error}\n")
     logs.configure(settings.log_format)
+    import asyncio  # noqa: PLC0415 - megabytes that node-trust does not need
+
     from cais_operator import app  # noqa: PLC0415 - half a second that --help need not wait
 
     try:
@@ -53,7 +59,13 @@ def settings_from(given: argparse.Namespace, variables: Mapping[str, str]) -> Se
             found[option] = _read(f"--{option.replace('_', '-')}", flag, read)
         elif variable and variables.get(variable):
             found[option] = _read(variable, variables[variable], read)
-    return Settings(**found)  # type: ignore[arg-type]
+    settings = Settings(**found)  # type: ignore[arg-type]
+    if settings.node_trust and settings.namespaces:
+        raise ValueError(
+            f"--node-trust is {settings.node_trust!r}, and then --namespace must be left out: nodes"
+            " are everybody's, an operator of some namespaces must not change what they pull"
+        )
+    return settings
 
 
 def _read(name: str, text: str | list[str], read: Callable[[str], object]) -> object:
@@ -122,6 +134,7 @@ _OPTIONS: Mapping[str, Callable[[str], object]] = {
     "resync": _seconds,
     "workers": _count,
     "leader_elect": _truth,
+    "node_trust": str,
     "log_format": _one_of("auto", "json", "text"),
 }
 _HELP = {
@@ -134,6 +147,7 @@ _HELP = {
     "health_listen": ("HOST:PORT", "address of /healthz, /readyz and /metrics"),
     "resync": ("SECONDS", "how often every Registry is looked at without a reason"),
     "workers": ("COUNT", "Registries that are worked on at once"),
+    "node_trust": ("NAMESPACE", "where the ConfigMap cais-nodes tells nodes of the registries"),
     "log_format": ("FORMAT", "auto (text on a terminal, else JSON), json or text"),
 }
 
@@ -145,6 +159,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"cais-operator {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="run the operator", description=_INTRO)
+    run.set_defaults(act=None)
+    add_node_trust(commands)
     defaults = {field.name: field.default for field in fields(Settings)}
     run.add_argument(
         "--namespace",

@@ -18,8 +18,9 @@ from cais_operator.cluster import (
 )
 from cais_operator.errors import ApiUnavailable, CaisError, Conflict
 from cais_operator.metrics import Metrics
+from cais_operator.nodes import Nodes
 from cais_operator.queue import WorkQueue
-from cais_operator.reconcile import Reconciler
+from cais_operator.reconcile import Outcome, Reconciler
 from cais_operator.references import References
 from cais_operator.resource import Key
 from cais_operator.settings import Settings
@@ -53,6 +54,8 @@ class Loops:
         self._clock = clock
         self._watches = tuple(self._child_watches())
         self._references = References(cluster, queue, clock)
+        place = settings.node_trust
+        self._nodes = Nodes(cluster, place, settings.resync) if place else None
 
     async def run(self) -> None:
         """Watch, wait until all children are known, then work."""
@@ -64,6 +67,8 @@ class Loops:
             _log.info("%d children known", len(self._children))
             group.create_task(self._resync())
             self._references.start(group)
+            if self._nodes is not None:
+                group.create_task(self._nodes.run())
             for _ in range(self._settings.workers):
                 group.create_task(self._work())
 
@@ -91,6 +96,7 @@ class Loops:
             self._metrics.reconciles.labels(result).inc()
 
     async def _one(self, key: Key) -> str:
+        outcome = Outcome(after=0.0)
         try:
             outcome = await self._reconciler.reconcile(key)
         except (ApiUnavailable, Conflict) as error:
@@ -101,12 +107,22 @@ class Loops:
             pause = self._queue.failed(key)
             _log.exception("reconcile failed; again in %.1f s", pause, extra={"key": key})
             return "error"
+        finally:
+            self._tell_nodes(key, outcome)
         if outcome.after is None:
             self._references.forget(key)
         else:
             self._references.set(key, outcome.references)
         self._queue.done(key, outcome.after)
         return "done"
+
+    def _tell_nodes(self, key: Key, outcome: Outcome) -> None:
+        if self._nodes is None:
+            return
+        if outcome.after is None:
+            self._nodes.forget(key)
+        else:
+            self._nodes.looked(key, outcome.entry)
 
     async def _resync(self) -> None:
         """List the keys of all Registries now and then: no lost event is lost for long."""
@@ -122,8 +138,10 @@ class Loops:
     async def _list(self, namespace: str | None) -> None:
         selection = Selection(kind=names.KIND, namespace=namespace, metadata_only=True)
         found, _ = await self._cluster.list(selection)
-        for one in found:
-            key = Key(one["metadata"]["namespace"], one["metadata"]["name"])
+        keys = [Key(one["metadata"]["namespace"], one["metadata"]["name"]) for one in found]
+        if self._nodes is not None:
+            self._nodes.listed(keys)
+        for key in keys:
             if key not in self._queue:
                 self._queue.add(key)
 

@@ -44,6 +44,9 @@ HTPASSWD_FILE = "/etc/cais/users/htpasswd"
 TLS_CERT_FILE = "/etc/cais/tls/tls.crt"
 TLS_KEY_FILE = "/etc/cais/tls/tls.key"
 
+NODES_CONFIG_MAP = "cais-nodes"  # in the namespace of the nodes' pods
+NODE_TRUST = "cais-node-trust"  # name label of the nodes' pods
+
 AUTHORITY_SECRET = "cais-ca"  # noqa: S105 - the name of a Secret; in the system namespace
 
 

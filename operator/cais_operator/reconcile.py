@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from cais_operator import desired, names, plan, resource, status
+from cais_operator import desired, names, nodes, plan, resource, status
 from cais_operator.cluster import Children, Cluster, Object
 from cais_operator.converge import Writer
 from cais_operator.errors import Conflict, InvalidSpec, NotFound, Rejected
 from cais_operator.material import Generator, Material
+from cais_operator.node_trust.entries import Entry
 from cais_operator.registry_api import RegistryApi
 from cais_operator.report import Reporter
 from cais_operator.requests import Requests
@@ -37,10 +38,12 @@ class Outcome:
     Attributes:
         after: Seconds until the next look without a reason; None when the Registry is gone.
         references: Names of Secrets of the user that the spec refers to; to be watched.
+        entry: How nodes reach the registry; None when that is not known, or may not be changed.
     """
 
     after: float | None
     references: tuple[str, ...] = ()
+    entry: Entry | None = None
 
 
 class Reconciler:
@@ -82,7 +85,8 @@ class Reconciler:
             return Outcome(after=self._settings.resync)
         world = await self._observer.look(registry)
         problems = plan.problems(registry, world.seen())
-        if not problems and not registry.spec.paused:
+        may_write = not problems and not registry.spec.paused
+        if may_write:
             await self._write(registry, world)
             if world.wrote and not await self._still_there(registry):
                 return await self._undo(registry, world)
@@ -93,7 +97,8 @@ class Reconciler:
             return await self._undo(registry, world)
         started = await self._requests.serve(body, registry, world, self._now())
         after = _SOON if started or _collects(world) else self._next(registry, said)
-        return Outcome(after=after, references=referenced(registry))
+        entry = nodes.entry_of(registry, world) if may_write else None
+        return Outcome(after=after, references=referenced(registry), entry=entry)
 
     async def _read(self, key: Key) -> Object | None:
         try:

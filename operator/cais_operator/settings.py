@@ -24,6 +24,7 @@ class Settings:
         resync: Seconds after which every Registry is looked at again.
         workers: Registries reconciled at once.
         leader_elect: Whether a Lease decides which replica works.
+        node_trust: Namespace of the ConfigMap that tells nodes of the registries; empty: none.
         log_format: `auto` is text on a terminal, else JSON.
     """
 
@@ -38,4 +39,5 @@ class Settings:
     resync: float = 300.0
     workers: int = 8
     leader_elect: bool = True
+    node_trust: str = ""
     log_format: Literal["auto", "json", "text"] = "auto"

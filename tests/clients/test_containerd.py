@@ -6,12 +6,16 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import programs
+from cais_operator.node_trust.entries import Entry
+from cais_operator.node_trust.folder import Folder
+from cais_operator.node_trust.hosts import files
 from support.layout import make_image
 from support.registry import DEADLINE, wait_until
 
@@ -108,3 +112,31 @@ def test_containerd_pulls_through_a_mirror_and_names_the_registry_it_stands_for(
         return {line.get("ns") for line in lines if "/team/hello/" in str(line.get("path"))}
 
     assert wait_until(asked_for, what="the pulls are logged") == {"registry.example"}
+
+
+@pytest.mark.parametrize("programs_in", [DEBIAN, OURS], ids=["1.6", "2.4"])
+def test_containerd_pulls_by_the_files_that_the_operators_pod_writes_on_a_node(
+    place: Any, short_folder: Path, programs_in: Path
+) -> None:
+    digest = make_image(place.folder / "source", "hello")
+    place.run("crane", "push", place.folder / "source", f"{place.host}/team/hello:v1")
+    address, _, port = place.host.rpartition(":")
+    authority = Path(place.ca).read_text()
+    entry = Entry(
+        namespace="team-a", name="team", addresses=(address,), port=int(port), authority=authority
+    )
+    certs = place.folder / "certs.d"
+    certs.mkdir()
+    owner = "cais-system/cais-nodes"
+    written = files([entry], directory=certs, domain="cluster.local", owner=owner)
+    assert Folder(certs, owner).bring(written) == []
+    login = ("--user", place.server.login, "--hosts-dir", certs)
+    plain = {name: text for name, text in place.environment.items() if name != "SSL_CERT_FILE"}
+    place = replace(place, environment=plain)
+    with containerd(place, programs_in, short_folder) as ctr:
+        for host in entry.hosts("cluster.local"):
+            pull = ("images", "pull", "--snapshotter", "native")
+            place.run(*ctr, *pull, *login, f"{host}/team/hello:v1")
+            assert digest in place.run(*ctr, "images", "ls", f"name=={host}/team/hello:v1")
+        assert Folder(certs, owner).bring({}) == []
+        place.shown(*ctr, *pull, *login, f"{host}/team/hello:v1", fails=True)

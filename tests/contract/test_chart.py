@@ -140,7 +140,10 @@ def test_every_value_has_a_schema_and_every_schema_entry_a_default() -> None:
         return {path for key, value in inner.items() for path in known(value, f"{prefix}.{key}")}
 
     # what Helm itself sets, and free-form maps whose defaults have keys of their own
-    free = {".resources.requests", ".resources.limits", ".monitoring.dashboard.labels"}
+    free = {
+        *(".resources.requests", ".resources.limits", ".monitoring.dashboard.labels"),
+        *(".nodeTrust.resources.requests", ".nodeTrust.resources.limits"),
+    }
     documented = {
         next((f for f in free if path.startswith(f)), path) for path in settings_of(values)
     }

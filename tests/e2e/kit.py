@@ -182,7 +182,7 @@ class Tenant:
         return running
 
     def trust(self) -> None:
-        """Let clients and the node find the registry and believe it."""
+        """Let clients find the registry and believe it."""
         authority = self.get("configmap", f"{self.name}-ca")
         service = self.get("service", self.name)
         assert authority, "no CA"

@@ -29,6 +29,13 @@ def test_the_registry_is_ready_and_shown(demo: str) -> None:
         assert name in shown
 
 
+def test_the_node_was_told_by_a_pod_of_the_chart(demo: str) -> None:
+    shown = section(demo, "Trust: where the registry is")
+    assert "# Written by Cais for cais-system/cais-nodes." in shown
+    assert 'server = "https://team.team-a.svc:5000"' in shown
+    assert 'daemon set "cais-node-trust" successfully rolled out' in shown
+
+
 def test_docker_pushes_and_pulls_over_tls_after_the_local_copies_are_gone(demo: str) -> None:
     assert "Login Succeeded" in section(demo, "Log in")
     docker = section(demo, "with docker")

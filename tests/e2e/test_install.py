@@ -17,6 +17,9 @@ OPERATOR = "app.kubernetes.io/name=cais-operator"
 def upgrade(cluster: Cluster, *values: str) -> None:
     """Install with the chart's defaults and these values, and wait until nothing old is left."""
     images = [f"image.{t}.tag={tag}" for t, tag in tags(cluster.place.machine).items()]
+    # an operator of some namespaces has nothing to say to nodes
+    nodes = not any(value.startswith("watchNamespaces") for value in values)
+    images.append(f"nodeTrust.enabled={str(nodes).lower()}")
     settings = [word for value in (*images, *values) for word in ("--set", value)]
     command = ["helm", "upgrade", "--install", "cais", "charts/cais", "--namespace", SYSTEM]
     cluster.must(*command, "--reset-values", *settings)

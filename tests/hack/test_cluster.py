@@ -43,13 +43,6 @@ def test_a_registry_is_host_and_port(bad: str) -> None:
         trust.split(bad)
 
 
-def test_containerd_is_sent_to_the_address_and_believes_the_given_ca() -> None:
-    text = trust.hosts_toml("team.team-a.svc:5000", "10.96.5.5")
-    assert 'server = "https://team.team-a.svc:5000"' in text
-    assert '[host."https://10.96.5.5:5000"]' in text
-    assert 'ca = "/etc/containerd/certs.d/team.team-a.svc:5000/ca.crt"' in text
-
-
 def config(*, own: bool, unified: bool, capability: bool) -> dict[str, object]:
     text = kind_config(own_engine=own, unified_cgroups=unified, resource_capability=capability)
     parsed: dict[str, object] = json.loads(text)

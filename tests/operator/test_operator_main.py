@@ -32,6 +32,7 @@ def test_without_flags_and_variables_the_defaults_hold() -> None:
         ([], {"CAIS_LEADER_ELECT": "false"}, {"leader_elect": False}),
         (["--image-pull-secrets=x,y"], {}, {"image_pull_secrets": ("x", "y")}),
         (["--log-format=json"], {}, {"log_format": "json"}),
+        (["--node-trust=a"], {}, {"node_trust": "a"}),
         ([], {"CAIS_REGISTRY_IMAGE": "reg/x:1"}, {"registry_image": "reg/x:1"}),
         ([], {"CAIS_RESYNC": ""}, {}),
     ],
@@ -54,6 +55,7 @@ def test_a_flag_wins_over_a_variable_over_the_default(
         (["--image-pull-policy=Sometimes"], {}, ("--image-pull-policy", "Always, IfNotPresent")),
         ([], {"CAIS_LEADER_ELECT": "maybe"}, ("CAIS_LEADER_ELECT", "true or false")),
         ([], {"CAIS_LOG_FORMAT": "xml"}, ("CAIS_LOG_FORMAT", "auto, json, text")),
+        (["--node-trust=a", "--namespace=b"], {}, ("--node-trust", "--namespace", "everybody's")),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_is_allowed(

@@ -22,6 +22,21 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 {{- end -}}
 
+{{- define "cais.nodeTrustSelector" -}}
+app.kubernetes.io/name: cais-node-trust
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "cais.nodeTrustLabels" -}}
+{{ include "cais.nodeTrustSelector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
 {{/* Full name of an image. Takes a dict with the keys `root` and `image` (operator or registry). */}}
 {{- define "cais.image" -}}
 {{- $image := index .root.Values.image .image -}}

@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 import chart
+from cais_operator import names
+from cais_operator.__main__ import _parser, settings_from
 
 pytestmark = pytest.mark.timeout(900)  # the first run on a machine builds Helm
 
@@ -58,6 +60,12 @@ def test_chart_passes_helms_own_lint() -> None:
         ["--set", "commonLabels.team=platform,podLabels.tier=ops,podAnnotations.note=x"],
         ["--set", "monitoring.dashboard.create=true"],
         ["--set", "serviceAccount.name=own,serviceAccount.annotations.role=y"],
+        ["--set", "nodeTrust.enabled=true"],
+        ["--set", "nodeTrust.enabled=true,nodeTrust.remove=true,nodeTrust.configFile="],
+        [
+            "--set",
+            "nodeTrust.enabled=true,nodeTrust.namespace=x,nodeTrust.seLinuxOptions.type=spc_t",
+        ],
         ["--set", "nodeSelector.disk=ssd,priorityClassName=system-cluster-critical"],
     ],
     ids=lambda arguments: arguments[1],
@@ -128,6 +136,82 @@ def test_alerts_are_a_prometheus_rule_where_that_is_asked_for() -> None:
     assert len(kept) == len(group["rules"]) - 1
 
 
+def node_trust(*arguments: str) -> tuple[str, dict[str, Any]]:
+    """The DaemonSet's namespace and pod."""
+    (found,) = of_kind(render("--set", "nodeTrust.enabled=true", *arguments), "DaemonSet")
+    return found["metadata"]["namespace"], found["spec"]["template"]["spec"]
+
+
+def test_nodes_are_left_alone_unless_that_is_asked_for() -> None:
+    documents = render()
+    assert not of_kind(documents, "DaemonSet") + of_kind(documents, "ConfigMap")
+    args = operator_pod(documents)["containers"][0]["args"]
+    assert not [arg for arg in args if "node-trust" in arg]
+
+
+def test_the_pod_on_a_node_has_no_more_power_than_it_needs() -> None:
+    _, pod = node_trust()
+    assert pod["automountServiceAccountToken"] is False
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
+    (container,) = pod["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    on_node = {v["name"]: v["hostPath"] for v in pod["volumes"] if "hostPath" in v}
+    assert on_node == {
+        "certs": {"path": "/etc/containerd/certs.d", "type": "DirectoryOrCreate"},
+        "config": {"path": "/etc/containerd", "type": "Directory"},
+    }
+    writable = {m["name"] for m in container["volumeMounts"] if not m.get("readOnly")}
+    assert writable == {"certs", "state"}
+    roles = [one for kind in ("Role", "ClusterRole") for one in of_kind(render(), kind)]
+    with_it = render("--set", "nodeTrust.enabled=true")
+    assert roles == [one for kind in ("Role", "ClusterRole") for one in of_kind(with_it, kind)]
+    (policy,) = of_kind(with_it, "NetworkPolicy")
+    assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
+    assert not {"ingress", "egress"} & policy["spec"].keys()
+    labels = of_kind(with_it, "DaemonSet")[0]["spec"]["template"]["metadata"]["labels"]
+    assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
+    assert labels["app.kubernetes.io/name"] == names.NODE_TRUST
+
+
+def test_operator_and_pods_on_nodes_mean_the_same_config_map() -> None:
+    for arguments, where in (((), "cais-system"), (("--set", "nodeTrust.namespace=x"), "x")):
+        namespace, pod = node_trust(*arguments)
+        documents = render("--set", "nodeTrust.enabled=true", *arguments)
+        (config_map,) = of_kind(documents, "ConfigMap")
+        assert config_map["metadata"]["namespace"] == namespace == where
+        assert config_map["metadata"]["name"] == names.NODES_CONFIG_MAP
+        assert "data" not in config_map  # the operator's alone: Helm must never take it back
+        volumes = {volume["name"]: volume for volume in pod["volumes"]}
+        assert volumes["nodes"]["configMap"]["name"] == names.NODES_CONFIG_MAP
+        args = operator_pod(documents)["containers"][0]["args"]
+        found = settings_from(_parser().parse_args(args), {})
+        assert found.node_trust == where
+
+
+def test_the_programs_arguments_are_understood_and_its_paths_are_mounted() -> None:
+    for more in ((), ("--set", "nodeTrust.remove=true,nodeTrust.configFile=")):
+        _, pod = node_trust(*more)
+        (container,) = pod["containers"]
+        given = _parser().parse_args(container["args"])
+        mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
+        assert mounts[str(given.document.parent)] == "nodes"
+        assert mounts[str(given.directory)] == "certs"
+        assert mounts[str(given.state.parent)] == "state"
+        assert given.no_check == (str(given.config.parent) not in mounts) == bool(more)
+        assert given.remove == bool(more)
+        assert str(given.state) in container["readinessProbe"]["exec"]["command"][-1]
+
+
+def test_nodes_and_named_namespaces_exclude_each_other() -> None:
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        chart.template(["--set", "nodeTrust.enabled=true,watchNamespaces={team-a}"])
+    assert "Set one of the two" in refused.value.stderr
+
+
 def test_crd_stays_out_where_someone_else_installs_it() -> None:
     assert of_kind(render(), "CustomResourceDefinition")
     assert not of_kind(render("--set", "crds.install=false"), "CustomResourceDefinition")
@@ -144,6 +228,9 @@ def test_crd_stays_out_where_someone_else_installs_it() -> None:
         ("monitoring.dashboard.enabled=true", "enabled"),
         ("monitoring.prometheusRule.disabled={CaisRegistryGone}", "disabled"),
         ("image.operator.tag=a b", "tag"),
+        ("nodeTrust.certsDirectory=/usr/bin", "certsDirectory"),
+        ("nodeTrust.certsDirectory=/etc/../usr", "certsDirectory"),
+        ("nodeTrust.configFile=config.toml", "configFile"),
     ],
 )
 def test_wrong_value_is_refused_by_name(setting: str, named: str) -> None:
