@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Memory of an idle server with TLS and users, all its processes together.
 
-    python bench/footprint.py [--limit-mb 65] [--after-traffic]
+    python bench/footprint.py [--limit-mb 65] [--tokens] [--after-traffic]
 
 Proportional set size (PSS) counts a page that n processes share as 1/n of a page in each. Run it
 on a machine where no other copy of the server runs: shared libraries would be split with it too.
@@ -19,6 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from support.registry import Server, htpasswd, make_certificate, running
+from support.tokens import Key, configure
 
 
 def pss_kib(pid: int) -> dict[str, int]:
@@ -54,6 +55,7 @@ def report(server: Server) -> float:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--limit-mb", type=float, default=65.0)
+    parser.add_argument("--tokens", action="store_true", help="give out tokens, too")
     parser.add_argument("--after-traffic", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -61,8 +63,12 @@ def main() -> int:
         cert, key = make_certificate(folder)
         (folder / "users").write_text(htpasswd(bench="x"))
         flags = ("--tls-cert", cert, "--tls-key", key, "--htpasswd", folder / "users")
-        with running(folder, *flags, login="bench:x") as server:
+        config = {"tokens": configure(folder, Key(), realms={})} if options.tokens else None
+        with running(folder, *flags, config=config, login="bench:x") as server:
             server.ask("GET", "/v2/")
+            if options.tokens:
+                text = server.ask("GET", "/token").json["token"]
+                server.ask("GET", "/v2/", headers={"Authorization": f"Bearer {text}"}, login=None)
             total = report(server)
             if options.after_traffic:
                 traffic(server)

@@ -16,6 +16,7 @@ import pytest
 
 import programs
 from support.registry import Server, htpasswd, make_certificate, running
+from support.tokens import Key, configure, offer
 
 USER, PASSWORD = "ci", "push-and-pull"
 
@@ -63,6 +64,11 @@ class Place:
             timeout=240,
         )
 
+    def tokens(self) -> int:
+        """How many tokens clients have got so far."""
+        lines = self.server.lines()
+        return sum((line.get("path"), line.get("status")) == ("/token", 200) for line in lines)
+
     def digest(self, repo: str, reference: str) -> str | None:
         """What the registry says a reference is; None if it knows none."""
         answer = self.server.ask("HEAD", f"/v2/{repo}/manifests/{reference}")
@@ -76,16 +82,24 @@ def short_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
+PASSWORD_EACH_TIME, TOKENS = "password", "token"
+"""What `place` can be parametrized with: how the registry lets clients in."""
+
+
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
+def place(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Place]:
+    way = getattr(request, "param", PASSWORD_EACH_TIME)
     home = tmp_path / "home"
     home.mkdir()
     certificate, key = make_certificate(tmp_path)
     users = tmp_path / "users"
     users.write_text(htpasswd(**{USER: PASSWORD}))
     arguments = ("--tls-cert", certificate, "--tls-key", key, "--htpasswd", users)
-    with running(tmp_path, *arguments, login=f"{USER}:{PASSWORD}") as server:
+    config = {"tokens": configure(tmp_path, Key(), realms={})} if way == TOKENS else None
+    with running(tmp_path, *arguments, config=config, login=f"{USER}:{PASSWORD}") as server:
         host = "{}:{}".format(*server.address)
+        if config is not None:
+            offer(server, config)
         encoded = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         (home / "config.json").write_text(json.dumps({"auths": {host: {"auth": encoded}}}))
         environment = {
@@ -95,6 +109,8 @@ def place(tmp_path: Path) -> Iterator[Place]:
             "REGISTRY_AUTH_FILE": str(home / "config.json"),
             "SSL_CERT_FILE": str(certificate),
         }
-        yield Place(
+        made = Place(
             server=server, host=host, folder=tmp_path, environment=environment, ca=certificate
         )
+        yield made
+        assert (made.tokens() > 0) is (way == TOKENS)  # clients went the way that was meant

@@ -71,6 +71,7 @@ def trust(place: Any, host: str, text: str) -> None:
     (folder / "hosts.toml").write_text(text)
 
 
+@pytest.mark.parametrize("place", ["password", "token"], indirect=True)
 @pytest.mark.parametrize("programs_in", [DEBIAN, OURS], ids=["1.6", "2.4"])
 def test_containerd_pushes_and_pulls(place: Any, short_folder: Path, programs_in: Path) -> None:
     digest = make_image(place.folder / "source", "hello", layers=3, size=12 << 20)

@@ -42,6 +42,7 @@ DELETE: dict[str, Callable[[str, str], tuple[str, ...]]] = {
 }
 
 
+@pytest.mark.parametrize("place", ["password", "token"], indirect=True)
 @pytest.mark.parametrize("make", [make_image, make_index])
 @pytest.mark.parametrize("client", [crane, regctl, skopeo, oras])
 def test_an_image_goes_there_and_back_and_is_deleted(

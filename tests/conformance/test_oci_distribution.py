@@ -16,6 +16,7 @@ import pytest
 import programs
 from support.objectstore import s3_running
 from support.registry import Server, htpasswd, make_certificate, running
+from support.tokens import Key, configure, offer
 
 HACK = Path(programs.__file__)
 SPARSE = {"limits": {"sparseManifests": True}}
@@ -80,7 +81,10 @@ def check(results: Results) -> None:
     assert results.total > 1000
 
 
-SETUPS = product(("http", "tls"), ("open", "login"), ("sqlite", "postgresql"))
+SETUPS = (
+    *product(("http", "tls"), ("open", "login"), ("sqlite", "postgresql")),
+    ("tls", "login", "tokens", "sqlite"),
+)
 
 
 @pytest.mark.parametrize("setup", [" ".join(setup) for setup in SETUPS])
@@ -101,7 +105,11 @@ def test_every_test_passes(
     if "postgresql" in setup:
         (tmp_path / "url").write_text(request.getfixturevalue("dsn"))
         config["database"] = {"urlFile": str(tmp_path / "url")}
+    if "tokens" in setup:
+        config["tokens"] = configure(tmp_path, Key(), realms={})
     with running(tmp_path, *flags, config=config) as server:
+        if "tokens" in setup:
+            offer(server, config)
         check(run(suite, server, tmp_path, **variables))
 
 

@@ -183,4 +183,5 @@ async def test_an_open_registry_ignores_credentials() -> None:
 
 
 def test_the_challenge_names_the_realm() -> None:
-    assert gate().challenge() == (("WWW-Authenticate", 'Basic realm="cais", charset="UTF-8"'),)
+    found = gate().challenge(request(None), None, Unauthorized("x"))
+    assert found == (("WWW-Authenticate", 'Basic realm="cais", charset="UTF-8"'),)

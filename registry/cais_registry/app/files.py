@@ -14,7 +14,7 @@ from cais_registry.app.watched import Watched
 from cais_registry.config import document, settings
 from cais_registry.config.errors import ConfigError
 from cais_registry.config.settings import Flags, Settings
-from cais_registry.http import htpasswd
+from cais_registry.http import htpasswd, token_keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +24,7 @@ class Loaded:
     Attributes:
         settings: File and flags.
         users: bcrypt hashes by name; empty for an open registry.
+        token_keys: Keys of tokens, PEM, the one that signs first; empty where there are no tokens.
         pair: Certificate and key; None for plain HTTP.
         hashes: SHA-256 of what is loaded, by path.
         keys: Files with the keys of issuers, by path; what is in them is looked at by who uses it.
@@ -31,6 +32,7 @@ class Loaded:
 
     settings: Settings
     users: htpasswd.Users
+    token_keys: tuple[bytes, ...] = field(default=(), repr=False)
     pair: certificates.Pair | None
     hashes: Mapping[str, str]
     keys: Mapping[str, bytes] = field(default_factory=dict)
@@ -57,6 +59,7 @@ class Files:
         self._first = first
         self.loaded = Loaded(settings=first, users={}, pair=None, hashes={})
         self._htpasswd = _htpasswd_file(first)
+        self._token_keys = _token_key_file(first)
         self._tls = _tls_files(first)
         self.database_url()
         self.poll()
@@ -97,7 +100,13 @@ class Files:
             True if something was taken.
         """
         before = self.loaded
-        for part in (self._poll_config, self._poll_htpasswd, self._poll_tls, self._poll_keys):
+        for part in (
+            self._poll_config,
+            self._poll_htpasswd,
+            self._poll_token_keys,
+            self._poll_tls,
+            self._poll_keys,
+        ):
             part()
         return self.loaded is not before
 
@@ -108,6 +117,10 @@ class Files:
     def _poll_htpasswd(self) -> None:
         if self._htpasswd is not None:
             self._take("htpasswd", self._htpasswd, self._use_htpasswd)
+
+    def _poll_token_keys(self) -> None:
+        if self._token_keys is not None:
+            self._take("token keys", self._token_keys, self._use_token_keys)
 
     def _poll_tls(self) -> None:
         """Certificate and key are two files: they count together, whichever changes."""
@@ -159,6 +172,7 @@ class Files:
         live = replace(
             first,
             access=new.access,
+            tokens=(first.tokens and new.tokens) or first.tokens,
             push_lease=new.push_lease,
             undelete_window=new.undelete_window,
             quota=new.quota,
@@ -169,8 +183,9 @@ class Files:
         self.loaded = replace(self.loaded, settings=live)
         if new.fixed() != first.fixed():
             self._errors["config"] = (
-                f"{self._config.path if self._config else ''}: data, listen, tls, auth, log, "
-                "limits and timeouts are fixed while the server runs; restart it for them"
+                f"{self._config.path if self._config else ''}: data, listen, tls, auth, "
+                "tokens.keyFile, log, limits and timeouts are fixed while the server runs; "
+                "restart it for them"
             )
 
     def _use_htpasswd(self, content: bytes) -> None:
@@ -180,6 +195,14 @@ class Files:
         except (htpasswd.HtpasswdError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path}: {error}") from error
         self.loaded = replace(self.loaded, users=users)
+
+    def _use_token_keys(self, content: bytes) -> None:
+        path = self._token_keys.path if self._token_keys else ""
+        try:
+            keys = token_keys.parse(content)
+        except token_keys.TokenKeysError as error:
+            raise ConfigError(f"{path}: {error}") from error
+        self.loaded = replace(self.loaded, token_keys=keys)
 
     def _settings(self, content: bytes) -> Settings:
         if self._config is None:
@@ -198,6 +221,12 @@ def _htpasswd_file(settings: Settings) -> Watched | None:
     if settings.auth is None:
         return None
     return Watched(Path(settings.auth.htpasswd_file), setting="auth.htpasswdFile")
+
+
+def _token_key_file(settings: Settings) -> Watched | None:
+    if settings.tokens is None:
+        return None
+    return Watched(Path(settings.tokens.key_file), setting="tokens.keyFile")
 
 
 def _tls_files(settings: Settings) -> tuple[Watched, Watched] | None:

@@ -77,7 +77,7 @@ class Worker:
             verifier=None if auth is None else self._verifier,
             realm=None if auth is None else auth.realm,
         )
-        self._issuers = Issuers(self._gate.bearer)
+        self._issuers = Issuers(self._gate)
         self._issuers.take(files.loaded)
         self._policy = policy(files.loaded)
         self._lines = Lines(logs.write_out)
@@ -224,7 +224,7 @@ class Worker:
                 self._policy = policy(self._files.loaded)
                 _logger.info("configuration, users or rules were loaded anew")
             if self._issuers.take(now):
-                _logger.info("issuers of tokens, or their keys, were loaded anew")
+                _logger.info("issuers of tokens, or keys, were loaded anew")
             if now.settings.retention != before.settings.retention:
                 _warn(now.settings.retention)
             if self._error() != error:

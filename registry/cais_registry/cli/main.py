@@ -33,6 +33,8 @@ Configuration file (YAML or JSON; every part may be left out):
   listen: 0.0.0.0:5000
   tls: {certFile: tls.crt, keyFile: tls.key}          the key in PKCS#8; contents are watched
   auth: {htpasswdFile: users, realm: cais}            contents are watched
+  tokens: {keyFile: keys.pem, service: cais, lifetime: 5m,      read anew; /token gives them out
+           realms: {"r.example.org": "https://r.example.org/token"}}
   access:                                             read anew when it changes
     anonymous: [pull]                                 what may be done without logging in
     rules:                                            deny by default

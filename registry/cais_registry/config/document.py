@@ -11,6 +11,7 @@ import msgspec
 from cais_registry.config.errors import ConfigError
 from cais_registry.config.identities import Issuer
 from cais_registry.config.strict import Strict
+from cais_registry.config.tokens import Tokens
 
 Action = Literal["pull", "create", "push", "delete", "admin", "gc", "usage"]
 
@@ -190,6 +191,7 @@ class Document(Strict, frozen=True):
     database: DatabaseFile | None = None
     tls: TlsFiles | None = None
     auth: AuthFiles | None = None
+    tokens: Tokens | None = None
     access: Access | None = None
     garbage_collection: Times = Times()
     quota: int | None = None

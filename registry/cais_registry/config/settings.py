@@ -12,6 +12,8 @@ from cais_registry.config import document, durations, globs, identities
 from cais_registry.config import retention as retention_rules
 from cais_registry.config.errors import ConfigError
 from cais_registry.config.retention import Retention
+from cais_registry.config.tokens import TokenSettings
+from cais_registry.config.tokens import resolve as resolve_tokens
 
 EVERYTHING: Final = document.Access(
     rules=(
@@ -53,6 +55,7 @@ class Settings:
         tls: Certificate and key, None for plain HTTP.
         auth: The users, None for a registry that is open to anyone.
         access: Who may do what; without meaning when `auth` is None.
+        tokens: How tokens are given out; None where only passwords are taken.
         push_lease: What a pusher was told exists is kept for so long.
         undelete_window: What was deleted can come back for so long.
         log: What is logged, and how lines look.
@@ -87,6 +90,7 @@ class Settings:
     stalled: timedelta
     upload: timedelta
     storage: document.Storage | None = None
+    tokens: TokenSettings | None = None
     retention: Retention = field(default_factory=Retention)
 
     def fixed(self) -> tuple[object, ...]:
@@ -98,6 +102,7 @@ class Settings:
             self.database,
             self.tls,
             self.auth,
+            None if self.tokens is None else self.tokens.key_file,
             self.log,
             self.limits,
             self.storage,
@@ -122,6 +127,7 @@ def resolve(
     """
     host, port = parse_listen(flags.listen or doc.listen or default_listen)
     auth, access = _auth(doc, flags)
+    times = doc.garbage_collection
     _check_limits(doc.limits)
     _check_storage(doc.storage)
     return Settings(
@@ -132,10 +138,9 @@ def resolve(
         tls=_tls(doc, flags),
         auth=auth,
         access=access,
-        push_lease=_duration("garbageCollection.pushLease", doc.garbage_collection.push_lease),
-        undelete_window=_duration(
-            "garbageCollection.undeleteWindow", doc.garbage_collection.undelete_window
-        ),
+        tokens=_tokens(doc, auth, access),
+        push_lease=_duration("garbageCollection.pushLease", times.push_lease),
+        undelete_window=_duration("garbageCollection.undeleteWindow", times.undelete_window),
         log=_log(doc.log),
         quota=_quota(doc.quota),
         read_only=doc.read_only,
@@ -196,6 +201,13 @@ def _auth(
         globs.check_repositories(f"{field}.repositories", rule.repositories)
         identities.check_names(f"{field}.identities", rule.identities, access.issuers)
     return auth, access
+
+
+def _tokens(
+    doc: document.Document, auth: document.AuthFiles | None, access: document.Access
+) -> TokenSettings | None:
+    issuers = [one.issuer for one in access.issuers]
+    return resolve_tokens(doc.tokens, has_users=auth is not None, issuers=issuers)
 
 
 def _quota(quota: int | None) -> int | None:

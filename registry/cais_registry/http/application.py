@@ -16,6 +16,7 @@ from cais_registry.http import (
     manifests,
     probes,
     router,
+    token_endpoint,
     uploads,
     warnings,
 )
@@ -34,6 +35,7 @@ from cais_registry.model.errors import RegistryError, Unauthorized
 _CLOSE: Final = (b"connection", b"close")
 _KINDS: Final[dict[type[router.Path], str]] = {
     router.Probe: "probe",
+    router.TokenPath: "token",
     router.Ping: "ping",
     router.Catalog: "catalog",
     router.BlobPath: "blob",
@@ -100,9 +102,10 @@ class Application:
         try:
             return await self._handle(request, asked)
         except Unauthorized as error:
+            gate = self._deps.gate
             if not asked.is_identified:
-                asked.claimed = self._deps.gate.claimed(request)
-            return errors.respond(error).with_headers(*self._deps.gate.challenge())
+                asked.claimed = asked.claimed or gate.claimed(request)
+            return errors.respond(error).with_headers(*gate.challenge(request, asked.path, error))
         except RegistryError as error:
             return errors.respond(error)
         except Exception:
@@ -118,6 +121,8 @@ class Application:
         asked.path = path
         if isinstance(path, router.Probe):
             return await probes.handle(self._deps, path)
+        if isinstance(path, router.TokenPath):
+            return await token_endpoint.handle(self._deps, request, asked)
         caller = await self._deps.gate.identify(request)
         asked.user, asked.is_identified = caller.user, True
         authorise(caller, request.method, path)

@@ -124,7 +124,7 @@ def _attempt(method: str, path: router.Path) -> Act:
         case router.AdminPath(noun=noun):
             return Act(event=f"admin.{noun}")
         case _:
-            return Act(event="list")
+            return Act(event="login" if isinstance(path, router.TokenPath) else "list")
 
 
 def _fields(request: Request, asked: Asked, status: int, act: Act) -> dict[str, object]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tokens (JWT, RFC 7519) that are a login: which issuer they claim picks who checks them."""
+"""Tokens (JWT, RFC 7519): which issuer they claim picks who checks them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from cais_registry.http.grants import Grant
 from cais_registry.model.errors import Unauthorized
 
 MOST_BYTES: Final = 8192
@@ -26,12 +27,14 @@ class Proved(msgspec.Struct, frozen=True, kw_only=True):
     """What a token proves, once everything about it was checked.
 
     Attributes:
-        user: Name for rules, logs and ownership.
+        user: Name for rules, logs and ownership; None for someone anonymous.
         until: When it is over, in seconds since 1970.
+        grant: What it is good for, of a token of this registry; None for one that is a login.
     """
 
-    user: str
+    user: str | None
     until: float
+    grant: Grant | None = None
 
 
 class TokenVerifier(Protocol):

@@ -30,6 +30,14 @@ class BadRequest(errors.RegistryError):
     """A header, parameter or body that cannot be understood."""
 
 
+class InvalidToken(errors.Unauthorized):
+    """A token that is not, or no longer, a good one of this registry (RFC 6750, 3.1)."""
+
+
+class InsufficientScope(errors.Unauthorized):
+    """A good token that was not given out for this; another one may be (RFC 6750, 3.1)."""
+
+
 class RequestTimeout(errors.RegistryError):
     """The client stopped sending."""
 
@@ -82,6 +90,8 @@ STATUS_AND_CODE: Final[dict[type[errors.RegistryError], tuple[int, str]]] = {
     NoSuchPage: (404, "UNSUPPORTED"),
     MethodNotAllowed: (405, "UNSUPPORTED"),
     BadRequest: (400, "UNSUPPORTED"),
+    InvalidToken: (401, "UNAUTHORIZED"),
+    InsufficientScope: (401, "UNAUTHORIZED"),
     RequestTimeout: (408, "BLOB_UPLOAD_INVALID"),
     ShuttingDown: (503, "UNAVAILABLE"),
     TooManyTags: (414, "TAG_INVALID"),

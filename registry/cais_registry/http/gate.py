@@ -9,10 +9,14 @@ from typing import Final
 
 import msgspec
 
-from cais_registry.http import bearer, router
-from cais_registry.http.bearer import Bearer
+from cais_registry.http import bearer, challenges, router
+from cais_registry.http.bearer import Bearer, Proved
 from cais_registry.http.credentials import Verifier
+from cais_registry.http.errors import InsufficientScope, InvalidToken
+from cais_registry.http.grants import Grant
 from cais_registry.http.requests import Request
+from cais_registry.http.responses import Headers
+from cais_registry.http.tokens import Tokens
 from cais_registry.model.errors import Denied, Unauthorized
 from cais_registry.model.names import RepoName
 from cais_registry.model.policy import Policy
@@ -44,17 +48,22 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):  # made for every reque
     Attributes:
         user: A verified name, None for someone anonymous.
         permissions: The rules at the moment the request came in.
+        grant: What a token of this registry is good for; None for any other login, or none.
+        until: When the login is over, in seconds since 1970; None if it does not end by itself.
     """
 
     user: str | None
     permissions: Permissions
+    grant: Grant | None = None
+    until: float | None = None
 
     def may(self, action: Action, repo: RepoName | None = None) -> bool:
-        """Tell whether the caller may do something."""
-        return self.permissions.allows(self.user, action, repo)
+        """Tell whether the caller may do something: by the rules, and by the token if any."""
+        is_granted = self.grant is None or self.grant.covers(action, repo)
+        return is_granted and self.permissions.allows(self.user, action, repo)
 
     def scope(self, action: Action) -> Scope:
-        """The repositories in which the caller may do something."""
+        """The repositories in which the caller may do something, by the rules."""
         return self.permissions.scope(self.user, action)
 
     def readable(self) -> Callable[[RepoName], bool]:
@@ -69,6 +78,7 @@ class Gate:
         permissions: The rules.
         realm: What is told to someone who should log in; None for an open registry.
         bearer: Knows whom tokens speak of.
+        tokens: Gives out tokens of this registry; None where it has none.
     """
 
     def __init__(
@@ -77,6 +87,7 @@ class Gate:
         self.permissions = permissions
         self.realm = realm
         self.bearer = Bearer()
+        self.tokens: Tokens | None = None
         self._verifier = verifier
 
     async def identify(self, request: Request) -> Caller:
@@ -117,7 +128,29 @@ class Gate:
         return Caller(user=user, permissions=permissions)
 
     def _of_token(self, token: str) -> Caller:
-        return Caller(user=self.bearer.verify(token).user, permissions=self.permissions)
+        permissions = self.permissions
+        try:
+            found = self.bearer.verify(token)
+        except Unauthorized as error:
+            raise InvalidToken(error.message) from error
+        if not self._is_there(found, permissions):
+            raise InvalidToken("there is no such user any more; log in again")
+        return Caller(
+            user=found.user, permissions=permissions, grant=found.grant, until=found.until
+        )
+
+    def _is_there(self, found: Proved, permissions: Permissions) -> bool:
+        """Whether a user is one still, whom a token of this registry was given.
+
+        Those of other issuers are known by their tokens alone; the rules name them, or do not.
+        """
+        if found.user is None:
+            return bool(permissions.anonymous)
+        return found.grant is None or ":" in found.user or self.knows(found.user)
+
+    def knows(self, user: str) -> bool:
+        """Tell whether there is a user of this name."""
+        return self._verifier is not None and self._verifier.knows(user)
 
     @property
     def logins(self) -> Mapping[str, int]:
@@ -130,25 +163,37 @@ class Gate:
             user, _ = _basic(request.headers.get("authorization", ""))
         except Unauthorized:
             return None
-        return user if self._verifier is not None and self._verifier.knows(user) else None
+        return user if self.knows(user) else None
 
-    def challenge(self) -> tuple[tuple[str, str], ...]:
-        """The headers of a 401 (RFC 7617)."""
-        return (("WWW-Authenticate", f'Basic realm="{self.realm}", charset="UTF-8"'),)
+    def challenge(self, request: Request, path: router.Path | None, error: Unauthorized) -> Headers:
+        """The headers of a 401.
+
+        Args:
+            request: The request.
+            path: What it is about, as far as that is known.
+            error: Why it is refused.
+        """
+        tokens = self.tokens
+        asked = None if tokens is None else challenges.bearer(tokens.terms, request, path, error)
+        return asked or challenges.basic(self.realm or "")
 
 
 def authorise(caller: Caller, method: str, path: router.Path) -> None:
     """Let a request pass, or not.
 
-    The answer depends on names and rules only, never on what exists: a repository that one may
-    not read looks the same as one that does not exist.
+    The answer depends on names, rules and the token only, never on what exists: a repository that
+    one may not read looks the same as one that does not exist.
 
     Raises:
-        Unauthorized: If someone anonymous may not do it.
+        Unauthorized: If someone anonymous may not do it, or the token is not good for it.
         Denied: If the user may not do it.
     """
     if caller.permissions.is_open or _is_allowed(caller, method, path):
         return
+    if caller.grant is not None:
+        ungranted = msgspec.structs.replace(caller, grant=None)
+        if caller.user is None or _is_allowed(ungranted, method, path):
+            raise InsufficientScope("the token was not given out for this; ask for one that is")
     if caller.user is None:
         raise Unauthorized("log in first: this needs a user name and a password")
     raise Denied(f"user {caller.user!r} may not do this; ask who runs the registry for a rule")
@@ -169,11 +214,13 @@ def check_writable(policy: Policy, method: str, path: router.Path) -> None:
 
 def _is_allowed(caller: Caller, method: str, path: router.Path) -> bool:
     match path:
-        case router.Probe():
-            return True
-        case router.Ping() | router.Catalog():
-            # clients learn here that they should log in; the catalog shows what may be pulled
-            return caller.user is not None
+        case router.Probe() | router.TokenPath():
+            return True  # the token endpoint looks after itself
+        case router.Ping():  # clients learn here that they should log in
+            return caller.user is not None or caller.grant is not None
+        case router.Catalog():  # shows what may be pulled
+            is_granted = caller.grant is None or caller.grant.catalog
+            return is_granted and caller.user is not None
         case router.AdminPath(noun=noun):
             return caller.may(_ADMIN[noun])
         case router.UploadsPath(repo=repo) | router.UploadPath(repo=repo):

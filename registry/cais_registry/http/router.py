@@ -29,6 +29,11 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenPath:
+    """`/token`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ping:
     """`/v2/` (end-1)."""
 
@@ -101,6 +106,7 @@ class AdminPath:
 
 Path: TypeAlias = (
     Probe
+    | TokenPath
     | Ping
     | Catalog
     | BlobPath
@@ -115,6 +121,7 @@ Path: TypeAlias = (
 _READ: Final = ("GET", "HEAD")
 METHODS: Final[dict[type[Path], tuple[str, ...]]] = {
     Probe: _READ,
+    TokenPath: (*_READ, "POST"),
     Ping: _READ,
     Catalog: _READ,
     BlobPath: (*_READ, "DELETE"),
@@ -173,6 +180,8 @@ def _parse(path: str) -> Path:
         return _in_repository(path.removeprefix("/v2"))
     if path.startswith("/cais/v1/"):
         return _admin(path.removeprefix("/cais/v1/"))
+    if path == "/token":
+        return TokenPath()
     if path[1:] in PROBES:
         return Probe(path[1:])
     raise NoSuchPage("there is nothing here; a registry's paths begin with /v2/")
