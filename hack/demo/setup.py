@@ -71,10 +71,8 @@ def _wait_for_image(shell: Shell) -> None:
 
 def trust(place: Place) -> None:
     """See that the node was told where the registry is and whom to believe; tell docker."""
-    print(
-        "nodeTrust.enabled: a pod on each node tells its containerd of every registry. Nobody changed"
-    )
-    print("anything on the node by hand.\n")
+    print("nodeTrust.enabled: a pod on each node tells its containerd of every registry.")
+    print("Nobody changed anything on the node by hand.\n")
     shell, authority = place.machine, place.work / "ca.crt"
     get = f"kubectl -n {NAMESPACE} get"
     address = shell.ask(f"{get} service {REGISTRY} -o jsonpath='{{.spec.clusterIP}}'").strip()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The program on a node, as a pod runs it: a mounted document, a folder of the node, a state file."""
+"""The program on a node: a mounted document, a folder of the node, a state file."""
 
 import signal
 import subprocess

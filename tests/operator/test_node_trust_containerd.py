@@ -8,6 +8,16 @@ from cais_operator.node_trust import containerd
 CERTS = Path("/etc/containerd/certs.d")
 NEW = "[plugins.'io.containerd.cri.v1.images'.registry]"
 OLD = '[plugins."io.containerd.grpc.v1.cri".registry]'
+LOCAL_OLD = """\
+version = 2
+[plugins."io.containerd.grpc.v1.cri".containerd]
+discard_unpacked_layers = true
+"""
+LOCAL_NEW = """\
+version = 3
+[plugins.'io.containerd.cri.v1.images']
+use_local_image_pull = true
+"""
 SET = f"config_path = '{CERTS}'\n"
 
 
@@ -28,10 +38,8 @@ def problem(folder: Path, main: str, **drop_ins: str) -> str | None:
         f"version = 2\n{OLD}\n{SET}",
         f"version = 2\n{OLD}\nconfig_path = '{CERTS}/'\n",
         f"[plugins.cri.registry]\n{SET}",
-        "version = 2\n[plugins.'io.containerd.grpc.v1.cri'.containerd]\ndiscard_unpacked_layers = true\n"
-        f"{OLD}\nconfig_path = '{CERTS}:/etc/docker/certs.d'\n",
-        "version = 3\n[plugins.'io.containerd.cri.v1.images']\nuse_local_image_pull = true\n"
-        f"{NEW}\nconfig_path = '/elsewhere:{CERTS}'\n",
+        LOCAL_OLD + f"{OLD}\nconfig_path = '{CERTS}:/etc/docker/certs.d'\n",
+        LOCAL_NEW + f"{NEW}\nconfig_path = '{CERTS}:/elsewhere'\n",
     ],
 )
 def test_a_configuration_that_leads_to_the_folder_is_known(tmp_path: Path, main: str) -> None:
@@ -47,6 +55,7 @@ def test_a_configuration_that_leads_to_the_folder_is_known(tmp_path: Path, main:
         (f"version = 3\n{OLD}\n{SET}", "config_path is not set", NEW),
         (f"version = 2\n{NEW}\n{SET}", "config_path is not set", OLD.replace('"', "'")),
         (f"version = 3\n{NEW}\nconfig_path = '/etc/certs'\n", "is '/etc/certs'", NEW),
+        (LOCAL_NEW + f"{NEW}\nconfig_path = '/a:{CERTS}'\n", f"is '/a:{CERTS}'", NEW),
         (f"version = 3\n{NEW}\nconfig_path = 7\n", "config_path is not set", NEW),
         (
             f"version = 3\n{NEW}\nconfig_path = '{CERTS}:/etc/docker/certs.d'\n",

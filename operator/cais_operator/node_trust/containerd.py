@@ -70,7 +70,7 @@ def problem(config: Path, directory: Path) -> str | None:
 def _wrong_path(section: _Section, directory: Path, pulls_locally: bool) -> str:
     paths = [os.path.normpath(path) for path in section.path.split(":") if path]
     where = f"config_path in {section.file} is {section.path!r}"
-    if str(directory) not in paths:
+    if str(directory) != paths[0]:  # in a list, the first folder that knows a host counts
         return where
     if len(paths) > 1 and not pulls_locally:
         return f"{where}, and containerd 2.1 and newer find nothing in a list of folders"

@@ -2,7 +2,7 @@
 """The document between operator and nodes: which registries there are, and how they are reached.
 
 Both sides check every field. Host names are not in it: each node derives them from namespace and
-name, so that whoever may write the document cannot send the node's pulls of other registries astray.
+name, so that whoever may write the document cannot lead pulls from other registries astray.
 """
 
 import binascii
