@@ -7,14 +7,17 @@ what changed is then read in the diff. A test compares them.
 
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from cais_operator import desired, names
-from cais_operator.certificates import Authority, Leaf
+from cais_operator.brought import Brought
+from cais_operator.certificates import Authority, Facts, Leaf
 from cais_operator.credentials import UserEntry
+from cais_operator.names import Hosts
 from cais_operator.render import Manifest
 from cais_operator.resource import Registry, parse
 from cais_operator.settings import Settings
@@ -24,6 +27,12 @@ CASES = Path(__file__).parent.parent / "tests" / "golden"
 # Generated material is made up, so that the same Registry always gives the same text.
 _CA = Authority(certificate="a CA certificate", key="its key", bundle="CA certificates")
 _LEAF = Leaf(certificate="a certificate", key="its key")
+_EVER = datetime(2026, 1, 1, tzinfo=UTC)
+_BROUGHT = Brought(
+    leaf=_LEAF,
+    bundle="CA certificates",
+    facts=Facts(not_before=_EVER, not_after=_EVER, dns=frozenset(), ips=frozenset(), sha256=""),
+)
 _IMAGE = "cais-registry:golden"
 
 
@@ -54,9 +63,10 @@ def _children(registry: Registry, settings: Settings) -> Iterator[Manifest]:
     yield desired.gc_network_policy(registry, settings)
     yield desired.service_account(registry, settings)
     yield desired.config_map(registry, settings)
-    yield desired.ca_config_map(registry, settings, _CA)
+    if not registry.spec.tls.is_disabled:
+        yield desired.ca_config_map(registry, settings, _CA.bundle)
     yield from [] if claim is None else [claim]
-    yield desired.tls_secret(registry, settings, _LEAF, _CA)
+    yield from _certificate(registry, settings, hosts)
     yield desired.admin_secret(registry, settings, "a password")
     yield desired.gc_secret(registry, settings, "a password")
     node_port = registry.spec.expose.node_port
@@ -66,7 +76,28 @@ def _children(registry: Registry, settings: Settings) -> Iterator[Manifest]:
             yield desired.user_secret(registry, settings, user, "a password")
     yield desired.users_secret(registry, settings, tuple(_entries(registry)))
     yield desired.deployment(registry, settings)
-    yield desired.cron_job(registry, settings)
+    yield desired.cron_job(registry, settings, _way(registry))
+
+
+def _certificate(registry: Registry, settings: Settings, hosts: Hosts) -> Iterator[Manifest]:
+    tls = registry.spec.tls
+    if tls.cert_manager is not None:
+        yield desired.certificate(registry, settings, tls.cert_manager, hosts)
+    if tls.is_issued:
+        yield desired.tls_secret(registry, settings, _LEAF, _CA)
+    elif not tls.is_disabled:
+        yield desired.brought_tls_secret(registry, settings, _BROUGHT)
+
+
+def _way(registry: Registry) -> desired.Way:
+    """A brought certificate is made up to cover the names of the spec and no other."""
+    tls, inside, outside = registry.spec.tls, names.inside(registry), registry.spec.expose.hostnames
+    if tls.is_issued or tls.is_disabled:
+        return desired.Way(host=inside)
+    is_inside = not outside or (tls.cert_manager is not None and tls.cert_manager.names == "All")
+    if is_inside:
+        return desired.Way(host=inside, trust_key=names.TRUST_KEY)
+    return desired.Way(host=outside[0], ip="10.96.0.50", trust_key=names.TRUST_KEY)
 
 
 def _entries(registry: Registry) -> Iterator[UserEntry]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from cais_operator import pki
+from cais_operator import desired, pki
 from cais_operator.certificates import Authority, Leaf
 from cais_operator.names import Hosts
 from cais_operator.resource import Registry, parse
@@ -15,6 +15,7 @@ from cais_operator.settings import Settings
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SETTINGS = Settings()
+WAY = desired.Way(host="team.team-a.svc")
 HOSTS = Hosts(dns=("team.team-a.svc", "registry.example.com"), ips=("10.96.7.7",))
 
 

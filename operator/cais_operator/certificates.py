@@ -115,6 +115,14 @@ def facts(pem: str) -> Facts:
     )
 
 
+def facts_in(secret: Mapping[str, Any] | None) -> Facts | None:
+    """Read the certificate of a TLS Secret; None when there is none to be read."""
+    try:
+        return None if secret is None else facts(leaf_from(secret).certificate)
+    except ValueError:
+        return None
+
+
 def certificate(pem: str) -> x509.Certificate:
     """Parse the first certificate of a PEM text.
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cais_operator.cluster import Child, Children, Cluster, Object, digest
+from cais_operator.errors import Conflict, NotFound
 from cais_operator.world import World
 
 _log = logging.getLogger(__name__)
@@ -38,6 +39,21 @@ class Writer:
         child = self._noted(world, live, before)
         world.bodies[name], world.digests[name] = child.body, child.digest
         return child.body
+
+    async def remove(self, world: World, kind: str, name: str) -> None:
+        """Delete a child that is there and no longer desired."""
+        before = world.bodies.get((kind, name))
+        if before is None:
+            return
+        metadata = before["metadata"]
+        try:
+            await self._cluster.delete(kind, metadata["namespace"], name, uid=metadata["uid"])
+        except (NotFound, Conflict):
+            return  # gone already, or another one: the next look tells
+        world.wrote = True
+        self._children.drop(before)
+        del world.bodies[kind, name]
+        _log.info("deleted %s %s/%s", kind, metadata["namespace"], name)
 
     async def ensure_secret(self, world: World, manifest: Object) -> Object:
         """Create a Secret, or bring the one that was read to what is desired.

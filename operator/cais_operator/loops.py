@@ -16,6 +16,7 @@ from cais_operator.cluster import (
     identity,
     keys_of,
 )
+from cais_operator.demand import Demand
 from cais_operator.errors import ApiUnavailable, CaisError, Conflict
 from cais_operator.metrics import Metrics
 from cais_operator.nodes import Nodes
@@ -56,6 +57,7 @@ class Loops:
         self._references = References(cluster, queue, clock)
         place = settings.node_trust
         self._nodes = Nodes(cluster, place, settings.resync) if place else None
+        self._demand = Demand(queue, self._optional_watches)
 
     async def run(self) -> None:
         """Watch, wait until all children are known, then work."""
@@ -69,6 +71,7 @@ class Loops:
             self._references.start(group)
             if self._nodes is not None:
                 group.create_task(self._nodes.run())
+            self._demand.start(group)
             for _ in range(self._settings.workers):
                 group.create_task(self._work())
 
@@ -111,8 +114,10 @@ class Loops:
             self._tell_nodes(key, outcome)
         if outcome.after is None:
             self._references.forget(key)
+            self._demand.forget(key)
         else:
             self._references.set(key, outcome.references)
+            self._demand.set(key, outcome.kinds)
         self._queue.done(key, outcome.after)
         return "done"
 
@@ -150,6 +155,10 @@ class Loops:
             for namespace in self._places(kind.name):
                 yield self._child_watch(kind.name, namespace)
 
+    def _optional_watches(self, kind: str, also: Callable[[], None]) -> Iterable[Watch]:
+        for namespace in self._places(kind):
+            yield self._child_watch(kind, namespace, also)
+
     def _places(self, kind: str) -> tuple[str | None, ...]:
         """All namespaces together, or those asked for; the CA's Secret is watched anyway."""
         if not self._settings.namespaces:
@@ -159,7 +168,9 @@ class Loops:
             return tuple(dict.fromkeys((*self._settings.namespaces, system)))
         return self._settings.namespaces
 
-    def _child_watch(self, kind: str, namespace: str | None) -> Watch:
+    def _child_watch(
+        self, kind: str, namespace: str | None, also: Callable[[], None] = lambda: None
+    ) -> Watch:
         selection = Selection(
             kind=kind,
             namespace=namespace,
@@ -173,6 +184,7 @@ class Loops:
             known = {identity(one) for one in objects}
             for key in self._children.keep_only(kind, namespace, known):
                 self._queue.add(key)
+            also()
 
         return Watch(
             self._cluster, selection, listed=listed, changed=self._changed, clock=self._clock

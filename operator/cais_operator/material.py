@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from cais_operator import certificates, credentials, desired, names, pki, tls
+from cais_operator import brought, cert_manager, certificates, credentials, desired, names, pki, tls
+from cais_operator.brought import Brought
 from cais_operator.certificates import Authority, Leaf
 from cais_operator.cluster import Cluster, Object
 from cais_operator.converge import Writer
 from cais_operator.errors import Conflict, NotFound, Rejected
 from cais_operator.names import Hosts
-from cais_operator.resource import Registry
+from cais_operator.resource import Issued, Registry
 from cais_operator.settings import Settings
 from cais_operator.world import World, cluster_ips
 
@@ -25,14 +26,14 @@ class Material:
     """Live Secrets that the server has mounted.
 
     Attributes:
-        authority: Who signed.
-        tls: The TLS Secret.
+        tls: The TLS Secret; None without TLS, and while there is no certificate.
         users: The users Secret.
+        bundle: PEM of what clients should trust; empty when there is nothing to publish.
     """
 
-    authority: Authority
-    tls: Object
+    tls: Object | None
     users: Object
+    bundle: str
 
 
 class Generator:
@@ -54,10 +55,10 @@ class Generator:
         """
         hosts = names.hosts(registry, cluster_ips(service), self._settings.cluster_domain)
         authority = await self.authority(now)
-        certificate = await self._certificate(registry, world, authority, hosts, now)
+        certificate, bundle = await self._certificate(registry, world, authority, hosts, now)
         passwords = await self._passwords(registry, world, service, hosts)
         users = await self._users(registry, world, authority, passwords)
-        return Material(authority=authority, tls=certificate, users=users)
+        return Material(tls=certificate, users=users, bundle=bundle)
 
     async def authority(self, now: datetime) -> Authority:
         """Return the installation's CA; made when there is none, never replaced.
@@ -95,9 +96,22 @@ class Generator:
 
     async def _certificate(
         self, registry: Registry, world: World, authority: Authority, hosts: Hosts, now: datetime
+    ) -> tuple[Object | None, str]:
+        """Return the TLS Secret, and the bundle that belongs to it."""
+        if registry.spec.tls.is_disabled:
+            return None, ""
+        if registry.spec.tls.is_issued:
+            issued = await self._issued(registry, world, authority, hosts, now)
+            return issued, authority.bundle
+        if registry.spec.tls.cert_manager is not None:
+            await cert_manager.request(self._writer, registry, world, self._settings, hosts)
+        return await self._brought(registry, world)
+
+    async def _issued(
+        self, registry: Registry, world: World, authority: Authority, hosts: Hosts, now: datetime
     ) -> Object:
         live = world.secret(names.tls_secret(registry))
-        issued = registry.spec.tls.issued
+        issued = registry.spec.tls.issued or Issued()
         verdict = tls.decide(
             live, authority, hosts, renew_before=issued.renew_before.delta, now=now
         )
@@ -110,6 +124,16 @@ class Generator:
             )
         manifest = desired.tls_secret(registry, self._settings, leaf, authority)
         return await self._writer.ensure_secret(world, manifest)
+
+    async def _brought(self, registry: Registry, world: World) -> tuple[Object | None, str]:
+        """Copy what was brought; when it is not good, leave what is served in its place."""
+        verdict = world.observed.brought
+        if isinstance(verdict, Brought):
+            manifest = desired.brought_tls_secret(registry, self._settings, verdict)
+            return await self._writer.ensure_secret(world, manifest), verdict.bundle
+        live = world.secret(names.tls_secret(registry))
+        kept = brought.serves(live)
+        return (None, "") if kept is None else (live, kept.bundle)
 
     async def _passwords(
         self, registry: Registry, world: World, service: Object, hosts: Hosts

@@ -44,6 +44,7 @@ HTPASSWD_FILE = "/etc/cais/users/htpasswd"
 TLS_CERT_FILE = "/etc/cais/tls/tls.crt"
 TLS_KEY_FILE = "/etc/cais/tls/tls.key"
 
+TRUST_KEY = "trust.crt"  # of the TLS Secret, when the certificate was brought
 NODES_CONFIG_MAP = "cais-nodes"  # in the namespace of the nodes' pods
 NODE_TRUST = "cais-node-trust"  # name label of the nodes' pods
 
@@ -86,6 +87,19 @@ def claim(registry: Registry) -> str:
 def tls_secret(registry: Registry) -> str:
     """Return the name of the Secret with the leaf certificate."""
     return f"{registry.name}-tls"
+
+
+def certificate(registry: Registry) -> str:
+    """Return the name of the Certificate of cert-manager, and of the Secret that it fills."""
+    return f"{registry.name}-certificate"
+
+
+def brought_secret(registry: Registry) -> str | None:
+    """Return the name of the Secret that a certificate is taken from; None when we issue it."""
+    tls = registry.spec.tls
+    if tls.secret_ref is not None:
+        return tls.secret_ref.name
+    return None if tls.cert_manager is None else certificate(registry)
 
 
 def admin_secret(registry: Registry) -> str:
@@ -167,14 +181,36 @@ def hosts(registry: Registry, cluster_ips: tuple[str, ...], cluster_domain: str)
     The bare Service name and `localhost` are left out: every Registry of that name in any
     namespace would share them, and one CA signs for all.
     """
-    inside = f"{registry.name}.{registry.namespace}"
-    own = (f"{inside}.svc", f"{inside}.svc.{cluster_domain}", inside)
+    service = inside(registry)
+    own = (service, f"{service}.{cluster_domain}", service.removesuffix(".svc"))
     return Hosts(dns=tuple(dict.fromkeys((*own, *registry.spec.expose.hostnames))), ips=cluster_ips)
+
+
+def required(registry: Registry, hosts: Hosts) -> Hosts:
+    """Return the names that a certificate which was brought must cover.
+
+    Those that it was asked for of cert-manager. Of one's own it is the names of the spec, because
+    who signs for them seldom signs for the names of a cluster; without any, the Service's.
+    """
+    outside, asked = registry.spec.expose.hostnames, registry.spec.tls.cert_manager
+    if asked is not None and asked.names == "All":
+        return hosts
+    return Hosts(dns=outside or hosts.dns[:1])
+
+
+def scheme(registry: Registry) -> str:
+    """Return `https`, or `http` for a registry without TLS."""
+    return "http" if registry.spec.tls.is_disabled else "https"
+
+
+def inside(registry: Registry) -> str:
+    """Return the address inside the cluster without a port, for example `team.team-a.svc`."""
+    return f"{registry.name}.{registry.namespace}.svc"
 
 
 def url(registry: Registry) -> str:
     """Return the address inside the cluster, for example `https://team.team-a.svc:5000`."""
-    return f"https://{registry.name}.{registry.namespace}.svc:{PORT}"
+    return f"{scheme(registry)}://{inside(registry)}:{PORT}"
 
 
 def addresses(registry: Registry, hosts: Hosts, node_port: int | None) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cais_operator.brought import Brought, Refusal
 from cais_operator.resource import Quantity
 
 Live = Mapping[str, Any]  # an object as the API server returns it
@@ -17,6 +18,7 @@ class ServerState:
     Attributes:
         error: Why it could not be asked, in words for a person; None when it answered.
         files: Absolute path to SHA-256 (hex) of the content it has loaded (`GET config`).
+        is_untrusted: Whether it is the certificate for which it could not be asked.
         config_error: Why the newest content was not taken; None when all is loaded.
         retention_problems: Rules of retention that the server cannot read; it keeps all there.
         usage: Body of `GET usage`; None when not asked.
@@ -24,6 +26,7 @@ class ServerState:
     """
 
     error: str | None = None
+    is_untrusted: bool = False
     files: Mapping[str, str] = field(default_factory=dict)
     config_error: str | None = None
     retention_problems: tuple[str, ...] = ()
@@ -42,6 +45,7 @@ class Observed:
             spec of Service and claim; status of claim and Deployment; data of the TLS Secret and
             of the CA ConfigMap.
         references: Secrets that the spec names, by name; None where the Secret is missing.
+        brought: The certificate that was brought, as it was judged; None when we issue it.
         pods: The server's pods; only their status and metadata are read, to say why one waits.
         wanted_files: Path to SHA-256 of what the server should have loaded; empty when unknown.
         server: What the server said; None when it was not asked.
@@ -50,6 +54,7 @@ class Observed:
 
     children: Mapping[tuple[str, str], Live] = field(default_factory=dict)
     references: Mapping[str, Live | None] = field(default_factory=dict)
+    brought: Brought | Refusal | None = None
     pods: tuple[Live, ...] = ()
     wanted_files: Mapping[str, str] = field(default_factory=dict)
     server: ServerState | None = None

@@ -13,7 +13,7 @@ from cais_operator import names
 from cais_operator.credentials import LONGEST_PASSWORD, password_in
 from cais_operator.errors import Problem
 from cais_operator.observed import Live, Observed, requested
-from cais_operator.resource import Quantity, Registry, Volume
+from cais_operator.resource import Duration, Quantity, Registry, Volume
 
 _LONGEST = timedelta(days=365)  # for which anything unused is kept
 _DOTS = 2  # of a host name that is nobody's Service
@@ -28,8 +28,8 @@ def problems(registry: Registry, observed: Observed) -> tuple[Problem, ...]:
     Looked for: an object of a child's name that is not ours; a claim that would shrink or change
     its class, or an existing claim that is missing; users named twice or like a generated one;
     rules for unknown users; a password Secret that is missing, lacks the key, or holds no usable
-    password; host names inside the cluster's domain; renewBefore not below validity; a quota
-    of nothing.
+    password; host names inside the cluster's domain; two kinds of TLS; renewBefore not below
+    validity; a quota of nothing.
     """
     return tuple(problem for check in _CHECKS for problem in check(registry, observed))
 
@@ -154,11 +154,6 @@ def _node_port(registry: Registry, observed: Observed) -> Iterator[Problem]:
 
 def _times(registry: Registry, observed: Observed) -> Iterator[Problem]:
     del observed
-    issued = registry.spec.tls.issued
-    if issued.renew_before >= issued.validity:
-        rule = f"must be less than the validity, {issued.validity}"
-        field = "spec.tls.issued.renewBefore"
-        yield Problem(field=field, value=str(issued.renew_before), rule=rule)
     collection = registry.spec.garbage_collection
     for name, time in (
         ("pushLease", collection.push_lease),
@@ -167,9 +162,35 @@ def _times(registry: Registry, observed: Observed) -> Iterator[Problem]:
         if time.delta > _LONGEST:
             field = f"spec.garbageCollection.{name}"
             yield Problem(field=field, value=str(time), rule="may be at most 8760h, a year")
-    if issued.validity.delta < _SHORTEST:
-        field = "spec.tls.issued.validity"
-        yield Problem(field=field, value=str(issued.validity), rule="must be at least 1h")
+
+
+def _tls(registry: Registry, observed: Observed) -> Iterator[Problem]:
+    del observed
+    tls, hostnames = registry.spec.tls, registry.spec.expose.hostnames
+    if len(tls.given) > 1:
+        rule = "name exactly one of issued, secretRef, certManager and disabled"
+        yield Problem(field="spec.tls", value=list(tls.given), rule=rule)
+    if tls.issued is not None:
+        yield from _life("issued", "validity", tls.issued.validity, tls.issued.renew_before)
+    if tls.cert_manager is not None:
+        asked = tls.cert_manager
+        yield from _life("certManager", "duration", asked.duration, asked.renew_before)
+        if asked.names == "Hostnames" and not hostnames:
+            rule = "needs a name in spec.expose.hostnames"
+            yield Problem(field="spec.tls.certManager.names", value=asked.names, rule=rule)
+    if tls.secret_ref is not None and tls.secret_ref.name == names.tls_secret(registry):
+        rule = "is the Secret that the operator copies the certificate to: name it differently"
+        yield Problem(field="spec.tls.secretRef.name", value=tls.secret_ref.name, rule=rule)
+
+
+def _life(kind: str, field: str, validity: Duration, renew_before: Duration) -> Iterator[Problem]:
+    if renew_before >= validity:
+        rule = f"must be less than the {field}, {validity}"
+        yield Problem(field=f"spec.tls.{kind}.renewBefore", value=str(renew_before), rule=rule)
+    if validity.delta < _SHORTEST:
+        yield Problem(
+            field=f"spec.tls.{kind}.{field}", value=str(validity), rule="must be at least 1h"
+        )
 
 
 def _quota(registry: Registry, observed: Observed) -> Iterator[Problem]:
@@ -205,6 +226,7 @@ _CHECKS: tuple[Callable[[Registry, Observed], Iterator[Problem]], ...] = (
     _hostnames,
     _node_port,
     _times,
+    _tls,
     _quota,
     _pod,
 )

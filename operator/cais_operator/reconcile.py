@@ -5,6 +5,7 @@ Read, parse, observe, guard, write what differs, ask the server, report. An inva
 ready yet" are status. `ApiUnavailable` and `Conflict` leave as exceptions: the queue comes back.
 """
 
+import asyncio
 import logging
 import random
 from collections.abc import Callable, Mapping
@@ -12,7 +13,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from cais_operator import desired, names, nodes, plan, resource, status
+from cais_operator import (
+    brought,
+    cert_manager,
+    certificates,
+    desired,
+    names,
+    nodes,
+    plan,
+    resource,
+    status,
+)
 from cais_operator.cluster import Children, Cluster, Object
 from cais_operator.converge import Writer
 from cais_operator.errors import Conflict, InvalidSpec, NotFound, Rejected
@@ -24,7 +35,7 @@ from cais_operator.requests import Requests
 from cais_operator.resource import Key, Registry
 from cais_operator.server import Server
 from cais_operator.settings import Settings
-from cais_operator.world import Observer, World, referenced
+from cais_operator.world import Observer, World, cluster_ips, kinds, referenced
 
 _log = logging.getLogger(__name__)
 _SOONEST, _LATEST = 0.5, 30.0  # seconds between looks at what is not ready yet
@@ -37,12 +48,14 @@ class Outcome:
 
     Attributes:
         after: Seconds until the next look without a reason; None when the Registry is gone.
-        references: Names of Secrets of the user that the spec refers to; to be watched.
+        references: Names of Secrets of others that the spec refers to; to be watched.
+        kinds: Kinds that not every cluster knows and that it has to do with; to be watched.
         entry: How nodes reach the registry; None when that is not known, or may not be changed.
     """
 
     after: float | None
     references: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
     entry: Entry | None = None
 
 
@@ -84,6 +97,7 @@ class Reconciler:
             await self._tell(body, status.of_invalid(body, invalid.problems, self._now()))
             return Outcome(after=self._settings.resync)
         world = await self._observer.look(registry)
+        await self._judge(registry, world)
         problems = plan.problems(registry, world.seen())
         may_write = not problems and not registry.spec.paused
         if may_write:
@@ -98,7 +112,9 @@ class Reconciler:
         started = await self._requests.serve(body, registry, world, self._now())
         after = _SOON if started or _collects(world) else self._next(registry, said)
         entry = nodes.entry_of(registry, world) if may_write else None
-        return Outcome(after=after, references=referenced(registry), entry=entry)
+        return Outcome(
+            after=after, references=referenced(registry), kinds=kinds(registry), entry=entry
+        )
 
     async def _read(self, key: Key) -> Object | None:
         try:
@@ -106,6 +122,17 @@ class Reconciler:
         except NotFound:
             return None
         return None if "deletionTimestamp" in body["metadata"] else body
+
+    async def _judge(self, registry: Registry, world: World) -> None:
+        """Judge the certificate that was brought, if one is; large keys take their time."""
+        name = names.brought_secret(registry)
+        if name is None:
+            return
+        ips = cluster_ips(world.bodies.get(("Service", names.service(registry)), {}))
+        hosts = names.hosts(registry, ips, self._settings.cluster_domain)
+        required, secret = names.required(registry, hosts), world.observed.references.get(name)
+        verdict = await asyncio.to_thread(brought.judge, secret, name, required, now=self._now())
+        world.learn(brought=verdict)
 
     async def _write(self, registry: Registry, world: World) -> None:
         """Service, certificate, Secrets, the rest; what the API server refuses ends it."""
@@ -115,10 +142,17 @@ class Reconciler:
             made = await self._generator.ensure(registry, world, service, self._now())
             for manifest in _rest(registry, settings, made, world):
                 await apply(world, manifest)
+            await self._take_back(registry, world, made)
         except Rejected as refused:
             world.learn(rejected=str(refused))
         except NotFound as gone:  # the namespace is on its way out, and the Registry with it
             _log.info("%s", gone, extra={"key": registry.key})
+
+    async def _take_back(self, registry: Registry, world: World, made: Material) -> None:
+        """Delete what the spec no longer asks for."""
+        await cert_manager.take_back(self._writer, registry, world)
+        if not made.bundle:
+            await self._writer.remove(world, "ConfigMap", names.ca_config_map(registry))
 
     async def _service(self, registry: Registry, world: World) -> Object:
         """Apply the Service; with another address when its old one is taken meanwhile."""
@@ -136,7 +170,11 @@ class Reconciler:
         """Note what the server should have loaded, as far as it is there."""
         users = world.secret(names.users_secret(registry))
         tls = world.secret(names.tls_secret(registry))
-        if users is None or tls is None:
+        if registry.spec.tls.is_disabled:
+            tls = None
+        elif tls is None:
+            return
+        if users is None:
             return
         config = desired.config_map(registry, self._settings)
         world.learn(wanted_files=desired.loaded_files(config, users, tls))
@@ -185,7 +223,9 @@ class Reconciler:
             return resync
         ready = conditions["Ready"]
         if ready["status"] == "True":
-            return max(_SOONEST, min(resync, self._since(said["certificate"]["renewAt"]) * -1))
+            times = said.get("certificate") or {}
+            due = times.get("renewAt") or times.get("notAfter")
+            return resync if due is None else max(_SOONEST, min(resync, -self._since(due)))
         return min(
             resync, max(_SOONEST, min(_LATEST, self._since(ready["lastTransitionTime"]) / 4))
         )
@@ -205,14 +245,30 @@ def _rest(
     registry: Registry, settings: Settings, made: Material, world: World
 ) -> tuple[Object, ...]:
     claim = world.bodies.get(("PersistentVolumeClaim", names.claim(registry)))
-    manifests = (
+    manifests: tuple[Object | None, ...] = (
         desired.network_policy(registry, settings),
         desired.gc_network_policy(registry, settings),
         desired.service_account(registry, settings),
-        desired.config_map(registry, settings),
-        desired.ca_config_map(registry, settings, made.authority),
         desired.claim(registry, settings, claim),
-        desired.deployment(registry, settings),
-        desired.cron_job(registry, settings),
     )
+    # A server that waits for its first certificate is not started; one that runs goes on as it is.
+    if made.tls is not None or registry.spec.tls.is_disabled:
+        manifests += (
+            desired.config_map(registry, settings),
+            desired.ca_config_map(registry, settings, made.bundle) if made.bundle else None,
+            desired.deployment(registry, settings),
+            desired.cron_job(registry, settings, _way(registry, world, made)),
+        )
     return tuple(manifest for manifest in manifests if manifest is not None)
+
+
+def _way(registry: Registry, world: World, made: Material) -> desired.Way:
+    """How the garbage collection's pods reach the server: by another name they need an address."""
+    host = brought.reached_by(registry, certificates.facts_in(made.tls))
+    is_ours = made.tls is None or names.TRUST_KEY not in made.tls["data"]
+    service = world.bodies.get(("Service", names.service(registry)), {})
+    return desired.Way(
+        host=host,
+        ip=None if host == names.inside(registry) else next(iter(cluster_ips(service)), None),
+        trust_key="ca.crt" if is_ours else names.TRUST_KEY,
+    )

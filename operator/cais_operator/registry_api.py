@@ -5,6 +5,7 @@ import asyncio
 import json
 import ssl
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import aiohttp
@@ -23,67 +24,87 @@ _QUESTIONS = ("config", "gc", "usage")  # usage last: it knows what that collect
 _Question = tuple[str, str, Mapping[str, Any] | None]  # method, path, JSON body
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How to reach one server.
+
+    Attributes:
+        host: ClusterIP.
+        name: Host name that the server's certificate must cover.
+        ca: PEM of what the certificate is verified with; None: plain HTTP.
+        password: Of the user `cais-gc`.
+    """
+
+    host: str
+    name: str
+    ca: str | None
+    password: str = field(repr=False)
+
+
 class RegistryApi(Protocol):
     """How the operator asks a server."""
 
-    async def state(self, *, host: str, ca: str, password: str) -> ServerState:
+    async def state(self, way: Way) -> ServerState:
         """Return what the server says, or why it could not be asked; raises nothing."""
         ...
 
-    async def collect(self, *, host: str, ca: str, password: str, dry_run: bool) -> str | None:
+    async def collect(self, way: Way, *, dry_run: bool) -> str | None:
         """Start a garbage collection; return why that failed, None when it runs."""
         ...
 
 
 class HttpRegistryApi:
-    """Asks over HTTPS, with the installation's CA and the narrow `cais-gc` account."""
+    """Asks by the ClusterIP, with the narrow `cais-gc` account."""
 
     def __init__(self, port: int = names.PORT) -> None:
         self._port = port
 
-    async def state(self, *, host: str, ca: str, password: str) -> ServerState:
-        """See `RegistryApi`.
-
-        Args:
-            host: ClusterIP; the certificate must cover it.
-            ca: PEM of the CA bundle.
-            password: Of the user `cais-gc`.
-        """
+    async def state(self, way: Way) -> ServerState:
+        """See `RegistryApi`."""
         requests = [("GET", question, None) for question in _QUESTIONS]
         try:
-            config, gc, usage = await self._ask(host, ca, password, requests)
+            config, gc, usage = await self._ask(way, requests)
             return answers.state_of(config, gc, usage)
         except _FAILURES as error:
-            return ServerState(error=_words(error))
+            return ServerState(error=_words(error), is_untrusted=_is_untrusted(error))
 
-    async def collect(self, *, host: str, ca: str, password: str, dry_run: bool) -> str | None:
+    async def collect(self, way: Way, *, dry_run: bool) -> str | None:
         """See `RegistryApi`."""
         try:
-            await self._ask(host, ca, password, [("POST", "gc", {"dryRun": dry_run})])
+            await self._ask(way, [("POST", "gc", {"dryRun": dry_run})])
         except _FAILURES as error:
             return _words(error)
         return None
 
-    async def _ask(
-        self, host: str, ca: str, password: str, requests: Sequence[_Question]
-    ) -> tuple[Mapping[str, Any], ...]:
-        context = ssl.create_default_context(cadata=ca)
-        authority = f"[{host}]" if ":" in host else host
-        base = f"https://{authority}:{self._port}/cais/v1/"
+    async def _ask(self, way: Way, requests: Sequence[_Question]) -> tuple[Mapping[str, Any], ...]:
+        context = True if way.ca is None else _trust(way.ca)
+        authority = f"[{way.host}]" if ":" in way.host else way.host
+        scheme = "http" if way.ca is None else "https"
+        base = f"{scheme}://{authority}:{self._port}/cais/v1/"
         headers = {
-            "Authorization": aiohttp.encode_basic_auth(names.GC, password),
+            "Authorization": aiohttp.encode_basic_auth(names.GC, way.password),
             "User-Agent": f"cais-operator/{__version__}",
         }
         connector = aiohttp.TCPConnector(ssl=context, limit=1)
         async with aiohttp.ClientSession(
             connector=connector, timeout=_TIMEOUT, headers=headers, trust_env=False
         ) as session:
-            answers = [await _send(session, base, request) for request in requests]
+            name = way.name if way.ca else None
+            answers = [await _send(session, base, request, name) for request in requests]
         await asyncio.sleep(0)  # lets the transport of the closed session go
         return tuple(answers)
 
 
-async def _send(session: aiohttp.ClientSession, base: str, request: _Question) -> Mapping[str, Any]:
+def _trust(ca: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(cadata=ca)
+    # A brought certificate may come without its root: then it is trusted itself.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
+
+
+async def _send(
+    session: aiohttp.ClientSession, base: str, request: _Question, name: str | None
+) -> Mapping[str, Any]:
     """Return one JSON object.
 
     Raises:
@@ -92,7 +113,7 @@ async def _send(session: aiohttp.ClientSession, base: str, request: _Question) -
     method, path, content = request
     where = f"{method} {path}"
     async with session.request(
-        method, base + path, json=content, allow_redirects=False
+        method, base + path, json=content, allow_redirects=False, server_hostname=name
     ) as response:
         if response.status not in _GOOD:
             raise ValueError(f"it answers {response.status} to {where}")
@@ -114,8 +135,12 @@ def _json(body: bytes, where: str) -> object:
         raise ValueError(f"its answer to {where} is not JSON") from None
 
 
+def _is_untrusted(error: BaseException) -> bool:
+    return isinstance(error, ssl.SSLError | aiohttp.ClientSSLError)
+
+
 def _words(error: BaseException) -> str:
-    if isinstance(error, ssl.SSLError | aiohttp.ClientSSLError):
+    if _is_untrusted(error):
         return _CERTIFICATE.format(error)
     if isinstance(error, TimeoutError):
         return "it does not answer in time"

@@ -152,7 +152,7 @@ def _event(body: Object, condition: Mapping[str, Any], now: datetime) -> Object:
 
 def _is_bad(condition: Mapping[str, Any]) -> bool:
     """Only what a person must act on is a warning; not being ready yet is not."""
-    if condition["reason"] in ("ClaimLost", "DiskFull", "QuotaExceeded"):
+    if condition["reason"] in ("ClaimLost", "DiskFull", "QuotaExceeded", "TlsDisabled"):
         return True
     bad = {
         "GarbageCollected": "False",

@@ -7,25 +7,17 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
-from cais_operator import credentials, names
+from cais_operator import brought, certificates, credentials, names
 from cais_operator.cluster import Cluster, Object
 from cais_operator.errors import NotFound
 from cais_operator.observed import ServerState
-from cais_operator.registry_api import RegistryApi
+from cais_operator.registry_api import RegistryApi, Way
 from cais_operator.resource import Registry
 from cais_operator.world import Observer, World, cluster_ips
 
 _NUDGE_PAUSE = 10  # seconds between two touches of the same pod for the same files
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Way:
-    host: str
-    ca: str
-    password: str = field(repr=False)
 
 
 class Server:
@@ -48,7 +40,7 @@ class Server:
         way = _way(registry, world)
         if way is None:
             return
-        state = await self._api.state(host=way.host, ca=way.ca, password=way.password)
+        state = await self._api.state(way)
         world.learn(server=state)
         if may_nudge and _lags(world.observed.wanted_files, state):
             await self._nudge(registry, world.observed.wanted_files)
@@ -58,9 +50,7 @@ class Server:
         way = _way(registry, world)
         if way is None:
             return False
-        failure = await self._api.collect(
-            host=way.host, ca=way.ca, password=way.password, dry_run=dry_run
-        )
+        failure = await self._api.collect(way, dry_run=dry_run)
         if failure is not None:
             _log.warning("no garbage collection: %s", failure, extra={"key": registry.key})
         return failure is None
@@ -81,24 +71,33 @@ class Server:
             _log.info("nudged pod %s", metadata["name"], extra={"key": registry.key})
 
 
-def _way(registry: Registry, world: World) -> _Way | None:
+def _way(registry: Registry, world: World) -> Way | None:
     """How to reach the server; None while there is none to reach."""
     ips = cluster_ips(world.bodies.get(("Service", names.service(registry)), {}))
-    ca = _ca(world.secret(names.tls_secret(registry)))
+    ca = None if registry.spec.tls.is_disabled else _trusted(registry, world)
     password = credentials.password_in(world.secret(names.gc_secret(registry)))
-    if not ips or ca is None or password is None or not _available(registry, world):
+    if not ips or ca == "" or password is None or not _available(registry, world):
         return None
-    return _Way(host=ips[0], ca=ca, password=password)
+    return Way(host=ips[0], name=_called(registry, world), ca=ca, password=password)
 
 
-def _ca(secret: Object | None) -> str | None:
+def _trusted(registry: Registry, world: World) -> str:
+    """Return the PEM with which the server is verified; empty while there is no certificate."""
+    data = (world.secret(names.tls_secret(registry)) or {}).get("data") or {}
     try:
-        return base64.b64decode((secret or {})["data"]["ca.crt"]).decode()
+        return base64.b64decode(data.get(names.TRUST_KEY) or data["ca.crt"]).decode()
     except (KeyError, ValueError):
-        return None
+        return ""
+
+
+def _called(registry: Registry, world: World) -> str:
+    said = certificates.facts_in(world.secret(names.tls_secret(registry)))
+    return brought.reached_by(registry, said)
 
 
 def _lags(wanted: Mapping[str, str], state: ServerState) -> bool:
+    if state.is_untrusted:  # it may still serve the certificate before
+        return True
     if state.error is not None or state.config_error is not None:
         return False
     return any(state.files.get(path) != digest for path, digest in wanted.items())

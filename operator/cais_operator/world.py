@@ -106,7 +106,9 @@ class Observer:
 def referenced(registry: Registry) -> tuple[str, ...]:
     """Return the names of the Secrets that the spec refers to, each once."""
     refs = (user.password_secret_ref for user in registry.spec.access.users)
-    return tuple(dict.fromkeys(ref.name for ref in refs if ref is not None))
+    passwords = (ref.name for ref in refs if ref is not None)
+    certificate = names.brought_secret(registry)
+    return tuple(dict.fromkeys((*passwords, *([certificate] if certificate else ()))))
 
 
 def cluster_ips(service: Object) -> tuple[str, ...]:
@@ -114,6 +116,12 @@ def cluster_ips(service: Object) -> tuple[str, ...]:
     spec = service.get("spec") or {}
     found = spec.get("clusterIPs") or [spec.get("clusterIP")]
     return tuple(ip for ip in found if ip and ip != "None")
+
+
+def kinds(registry: Registry) -> tuple[str, ...]:
+    """Return the kinds that not every cluster knows and that this Registry has to do with."""
+    known = (registry.status.get("certificate") or {}).get("certificateName")
+    return ("Certificate",) if registry.spec.tls.cert_manager or known else ()
 
 
 def _expected(registry: Registry) -> tuple[Name, ...]:
@@ -134,6 +142,7 @@ def _expected(registry: Registry) -> tuple[Name, ...]:
         ("Secret", names.users_secret(registry)),
         ("Deployment", names.deployment(registry)),
         ("CronJob", names.cron_job(registry)),
+        *((kind, names.certificate(registry)) for kind in kinds(registry)),
     )
 
 

@@ -17,7 +17,7 @@ from cais_operator.observed import Observed, ServerState
 from cais_operator.resource import Duration, Quantity, Spec
 from cais_operator.resource.checks import AtLeast, Limit, Pattern, Range
 from cais_operator.resource.decode import camel, unwrap
-from operator_builders import SETTINGS, authority, leaf, registry
+from operator_builders import SETTINGS, WAY, authority, leaf, registry
 from support.crd_cases import CASES
 
 ROOT = Path(__file__).parents[2]
@@ -225,8 +225,9 @@ def test_samples_are_parsed_and_rendered(document: dict[str, Any]) -> None:
     assert document["apiVersion"] == names.API_VERSION
     document["metadata"]["uid"] = "some-uid"
     found = resource.parse(document)
-    for build in (desired.service, desired.deployment, desired.config_map, desired.cron_job):
+    for build in (desired.service, desired.deployment, desired.config_map):
         assert build(found, SETTINGS)["metadata"]["namespace"] == document["metadata"]["namespace"]
+    assert desired.cron_job(found, SETTINGS, WAY)["spec"]["schedule"]
 
 
 def _unknown(value: Any, schema: Mapping[str, Any], path: str) -> Iterator[str]:
@@ -286,8 +287,9 @@ def _whole() -> Observed:
     return Observed(
         children={
             ("Service", "team"): {"spec": {"clusterIP": "10.96.0.1"}},
+            ("Certificate", "team-certificate"): {},
             ("Secret", "team-tls"): desired.tls_secret(team, SETTINGS, leaf(), authority()),
-            ("ConfigMap", "team-ca"): desired.ca_config_map(team, SETTINGS, authority()),
+            ("ConfigMap", "team-ca"): desired.ca_config_map(team, SETTINGS, authority().bundle),
             ("PersistentVolumeClaim", "team-data"): {**claim, "status": bound},
         },
         server=ServerState(

@@ -12,7 +12,7 @@ from cais_operator.credentials import UserEntry
 from cais_operator.render import Manifest
 from cais_operator.resource import User
 from cais_operator.settings import Settings
-from operator_builders import HOSTS, SETTINGS, decoded, registry, with_users, with_volume
+from operator_builders import HOSTS, SETTINGS, WAY, decoded, registry, with_users, with_volume
 
 CA = Authority(certificate="CA", key="CA-KEY", bundle="CA\nOLD-CA\n")
 LEAF = Leaf(certificate="LEAF", key="LEAF-KEY")
@@ -30,7 +30,7 @@ def _container(spec: dict[str, Any] | None = None) -> dict[str, Any]:
 
 
 def _job(spec: dict[str, Any] | None = None) -> dict[str, Any]:
-    found: dict[str, Any] = desired.cron_job(registry(spec), SETTINGS)["spec"]
+    found: dict[str, Any] = desired.cron_job(registry(spec), SETTINGS, WAY)["spec"]
     return found
 
 
@@ -189,7 +189,7 @@ def test_certificates_come_with_the_bundle_that_proves_them() -> None:
         "tls.key": "LEAF-KEY",
         "ca.crt": "CA\nOLD-CA\n",
     }
-    public = desired.ca_config_map(team, SETTINGS, CA)
+    public = desired.ca_config_map(team, SETTINGS, CA.bundle)
     assert public["data"] == {"ca.crt": "CA\nOLD-CA\n"}
 
 

@@ -6,7 +6,7 @@ import pytest
 from cais_operator import desired, names
 from cais_operator.certificates import Authority, Leaf
 from cais_operator.settings import Settings
-from operator_builders import SETTINGS, registry
+from operator_builders import SETTINGS, WAY, registry
 
 CA = Authority(certificate="CA", key="CA-KEY", bundle="CA\nOLD-CA\n")
 LEAF = Leaf(certificate="LEAF", key="LEAF-KEY")
@@ -24,7 +24,7 @@ def _container(spec: dict[str, Any] | None = None) -> dict[str, Any]:
 
 
 def _job(spec: dict[str, Any] | None = None) -> dict[str, Any]:
-    found: dict[str, Any] = desired.cron_job(registry(spec), SETTINGS)["spec"]
+    found: dict[str, Any] = desired.cron_job(registry(spec), SETTINGS, WAY)["spec"]
     return found
 
 
@@ -165,7 +165,7 @@ def test_nothing_empty_stands_for_what_was_not_asked() -> None:
 def test_pull_secrets_of_the_installation_reach_both_pods() -> None:
     settings = Settings(image_pull_secrets=("hub",), registry_image="example.com/cais:1")
     assert _pod(settings=settings)["spec"]["imagePullSecrets"] == [{"name": "hub"}]
-    job = desired.cron_job(registry(), settings)["spec"]["jobTemplate"]["spec"]["template"]
+    job = desired.cron_job(registry(), settings, WAY)["spec"]["jobTemplate"]["spec"]["template"]
     assert job["spec"]["imagePullSecrets"] == [{"name": "hub"}]
     assert job["spec"]["containers"][0]["image"] == "example.com/cais:1"
 

@@ -15,7 +15,7 @@ from aiohttp import web
 from cais_operator import pki
 from cais_operator.certificates import Authority
 from cais_operator.names import Hosts
-from cais_operator.registry_api import HttpRegistryApi
+from cais_operator.registry_api import HttpRegistryApi, Way
 
 PASSWORD = "a-password-of-the-stub"
 ANSWERS = {
@@ -34,6 +34,16 @@ def new_authority() -> Authority:
     return pki.new_authority(name="tests", validity=timedelta(days=1), now=datetime.now(UTC))
 
 
+def way(
+    ca: str | None,
+    *,
+    host: str = "127.0.0.1",
+    name: str = "team.team-a.svc",
+    password: str = PASSWORD,
+) -> Way:
+    return Way(host=host, name=name, ca=ca, password=password)
+
+
 async def answer(request: web.Request) -> web.StreamResponse:
     right = aiohttp.encode_basic_auth("cais-gc", PASSWORD)
     if request.headers.get("Authorization") != right:
@@ -43,11 +53,11 @@ async def answer(request: web.Request) -> web.StreamResponse:
 
 @asynccontextmanager
 async def server(
-    folder: Path, handler: Handler, *, address: str = "127.0.0.1"
+    folder: Path, handler: Handler, *, has_tls: bool = True
 ) -> AsyncIterator[tuple[HttpRegistryApi, str]]:
     """A server; yields the client for its port and the CA to trust."""
     authority = new_authority()
-    hosts = Hosts(dns=("team.team-a.svc",), ips=(address,))
+    hosts = Hosts(dns=("team.team-a.svc",), ips=("127.0.0.1",))
     validity = timedelta(hours=1)
     leaf = pki.issue(authority, hosts, name="t", validity=validity, now=datetime.now(UTC))
     (folder / "tls.crt").write_text(leaf.certificate)
@@ -58,7 +68,7 @@ async def server(
     app.router.add_get("/cais/v1/{question}", handler)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context if has_tls else None)
     await site.start()
     try:
         yield HttpRegistryApi(port=runner.addresses[0][1]), authority.bundle
@@ -68,7 +78,7 @@ async def server(
 
 async def test_it_tells_what_the_server_says(tmp_path: Path) -> None:
     async with server(tmp_path, answer) as (api, ca):
-        state = await api.state(host="127.0.0.1", ca=ca, password=PASSWORD)
+        state = await api.state(way(ca))
     assert state.error is None
     assert state.files == {"/etc/x": "ab"}
     assert state.usage == {"bytes": 5}
@@ -82,13 +92,13 @@ async def test_a_server_that_knows_no_retention_has_no_problems_with_it(tmp_path
         return web.json_response({"files": {}} if question == "config" else ANSWERS[question])
 
     async with server(tmp_path, older) as (api, ca):
-        state = await api.state(host="127.0.0.1", ca=ca, password=PASSWORD)
+        state = await api.state(way(ca))
     assert (state.error, state.retention_problems) == (None, ())
 
 
 async def test_a_wrong_password_is_told_and_not_shown(tmp_path: Path) -> None:
     async with server(tmp_path, answer) as (api, ca):
-        state = await api.state(host="127.0.0.1", ca=ca, password="wrong-one")
+        state = await api.state(way(ca, password="wrong-one"))
     assert state.error is not None
     assert "401" in state.error
     assert "wrong-one" not in state.error
@@ -102,15 +112,30 @@ async def test_a_server_with_a_certificate_of_another_ca_gets_no_password(tmp_pa
         return web.json_response({})
 
     async with server(tmp_path, note) as (api, _):
-        state = await api.state(host="127.0.0.1", ca=new_authority().bundle, password=PASSWORD)
+        state = await api.state(way(new_authority().bundle))
     assert "certificate" in (state.error or "")
     assert seen == []
 
 
-async def test_a_certificate_for_another_address_is_refused(tmp_path: Path) -> None:
-    async with server(tmp_path, answer, address="10.0.0.9") as (api, ca):
-        state = await api.state(host="127.0.0.1", ca=ca, password=PASSWORD)
+async def test_a_certificate_for_another_name_is_refused(tmp_path: Path) -> None:
+    async with server(tmp_path, answer) as (api, ca):
+        state = await api.state(way(ca, name="other.team-a.svc"))
     assert "certificate" in (state.error or "")
+    assert state.is_untrusted
+
+
+async def test_a_certificate_without_its_issuer_is_trusted_by_itself(tmp_path: Path) -> None:
+    async with server(tmp_path, answer) as (api, _):
+        state = await api.state(way((tmp_path / "tls.crt").read_text()))
+    assert state.error is None
+
+
+async def test_without_tls_it_asks_in_clear(tmp_path: Path) -> None:
+    async with server(tmp_path, answer, has_tls=False) as (api, _):
+        state = await api.state(way(None))
+        assert (state.error, state.is_untrusted) == (None, False)
+    async with server(tmp_path, answer, has_tls=False) as (api, ca):
+        assert (await api.state(way(ca))).error
 
 
 async def redirect(request: web.Request) -> web.StreamResponse:
@@ -154,7 +179,7 @@ async def test_an_answer_that_is_no_answer_is_told_in_words(
     tmp_path: Path, handler: Handler, word: str
 ) -> None:
     async with server(tmp_path, handler) as (api, ca):
-        state = await api.state(host="127.0.0.1", ca=ca, password=PASSWORD)
+        state = await api.state(way(ca))
     assert state.error
     assert word in state.error
 
@@ -164,5 +189,5 @@ async def test_an_answer_that_is_no_answer_is_told_in_words(
 )
 async def test_whatever_is_wrong_nothing_is_raised(host: str, ca: Any) -> None:
     api = HttpRegistryApi(port=1)  # nobody listens there
-    state = await api.state(host=host, ca=ca or new_authority().bundle, password=PASSWORD)
+    state = await api.state(way(ca or new_authority().bundle, host=host))
     assert state.error

@@ -23,7 +23,7 @@ def test_an_empty_spec_is_a_whole_registry() -> None:
     assert str(found.spec.storage.volume.size) == "10Gi"
     assert found.spec.storage.volume.on_delete == "Retain"
     assert found.spec.garbage_collection.schedule == "17 3 * * *"
-    assert found.spec.tls.issued.validity == Duration.parse("2160h")
+    assert found.spec.tls.is_issued
     assert found.spec.access.users == ()
     assert not found.deleting
 

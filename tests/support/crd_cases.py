@@ -38,6 +38,10 @@ def _issued(validity: str, renew_before: str) -> Spec:
     return {"tls": {"issued": {"validity": validity, "renewBefore": renew_before}}}
 
 
+def _asked(**more: str) -> Spec:
+    return {"tls": {"certManager": {"issuerRef": {"name": "ca"}, **more}}}
+
+
 def _rule(user: str) -> Spec:
     rule = {"users": [user], "repositories": ["apps/**"], "actions": ["pull"]}
     return {"access": {"users": [{"name": "ci"}], "rules": [rule]}}
@@ -124,6 +128,47 @@ CASES = (
         refused=_issued("59m59s", "0s"),
     ),
     Case(
+        message="name exactly one of issued, secretRef, certManager and disabled",
+        accepted={"tls": {"secretRef": {"name": "own"}}},
+        refused={"tls": {"secretRef": {"name": "own"}, "issued": {}}},
+    ),
+    Case(
+        message="name exactly one of issued, secretRef, certManager and disabled",
+        accepted={"tls": {"disabled": {}}},
+        refused={"tls": {"disabled": {}, "certManager": {"issuerRef": {"name": "ca"}}}},
+    ),
+    Case(
+        message="name exactly one of issued, secretRef, certManager and disabled",
+        before={},  # nobody has to take a default out
+        accepted={"tls": {"secretRef": {"name": "own"}}},
+        refused={"tls": {"secretRef": {"name": "own"}, "disabled": {}}},
+    ),
+    Case(
+        message="renewBefore must be less than duration",
+        accepted=_asked(duration="24h", renewBefore="23h59m"),
+        refused=_asked(duration="24h", renewBefore="24h"),
+    ),
+    Case(
+        message="duration must be at least 1h",
+        accepted=_asked(duration="1h", renewBefore="5m"),
+        refused=_asked(duration="59m", renewBefore="5m"),
+    ),
+    Case(
+        message="renewBefore must be at least 5m",
+        accepted=_asked(renewBefore="5m"),
+        refused=_asked(renewBefore="299s"),
+    ),
+    Case(
+        message="names Hostnames needs a name in spec.expose.hostnames",
+        accepted={**_asked(names="Hostnames"), "expose": {"hostnames": ["r.example.com"]}},
+        refused={**_asked(names="Hostnames"), "expose": {"hostnames": []}},
+    ),
+    Case(
+        message="names Hostnames needs a name in spec.expose.hostnames",
+        accepted=_asked(names="All"),
+        refused=_asked(names="Hostnames"),
+    ),
+    Case(
         message="a rule may only name users of spec.access.users",
         accepted=_rule("ci"),
         refused=_rule("admin"),
@@ -206,6 +251,15 @@ BROKEN: tuple[tuple[str, Spec], ...] = (
     ("spec.storage.volume.size", _volume(size="1e3")),
     ("spec.storage.volume.onDelete", _volume(onDelete="Keep")),
     ("spec.tls.issued.validity", _issued("90d", "1h")),
+    ("spec.tls.secretRef.name", {"tls": {"secretRef": {}}}),
+    ("spec.tls.secretRef.name", {"tls": {"secretRef": {"name": "Own"}}}),
+    ("spec.tls.certManager.issuerRef", {"tls": {"certManager": {}}}),
+    (
+        "spec.tls.certManager.issuerRef.kind",
+        {"tls": {"certManager": {"issuerRef": {"name": "ca", "kind": "issuer"}}}},
+    ),
+    ("spec.tls.certManager.names", _asked(names="Some")),
+    ("spec.tls.certManager.duration", _asked(duration="90d")),
     ("spec.access.anonymous[0]", {"access": {"anonymous": ["push"]}}),
     ("spec.access.users[1]", {"access": {"users": [{"name": "ci"}, {"name": "ci"}]}}),
     ("spec.access.users[0].name", {"access": {"users": [{"name": "Ci"}]}}),

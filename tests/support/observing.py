@@ -65,7 +65,7 @@ def children_of(**change: Live | None) -> dict[tuple[str, str], Live]:
         DEPLOYMENT: deployment_of(),
         CLAIM: claim_of(),
         TLS: desired.tls_secret(team, SETTINGS, LEAF, authority()),
-        CA: desired.ca_config_map(team, SETTINGS, authority()),
+        CA: desired.ca_config_map(team, SETTINGS, authority().bundle),
     }
     keys = {"service": SERVICE, "deployment": DEPLOYMENT, "claim": CLAIM, "tls": TLS, "ca": CA}
     found |= {keys[name]: live for name, live in change.items()}

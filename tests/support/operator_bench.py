@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 import base64
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cais_operator import names
+from cais_operator import desired, names
 from cais_operator.cluster import Children
 from cais_operator.observed import ServerState
 from cais_operator.reconcile import Reconciler
+from cais_operator.registry_api import Way
 from cais_operator.resource import Key
 from operator_builders import NOW, SETTINGS, body
 from support.fake_cluster import FakeCluster
@@ -33,14 +35,20 @@ class StubServer:
     collections: list[bool] = field(default_factory=list)
     refuses: str | None = None
 
-    async def state(self, *, host: str, ca: str, password: str) -> ServerState:
-        assert ca.startswith("-----BEGIN CERTIFICATE-----")
-        assert password
-        self.asked.append(host)
+    ways: list[Way] = field(default_factory=list)
+    error: str | None = None
+
+    async def state(self, way: Way) -> ServerState:
+        assert way.ca is None or way.ca.startswith("-----BEGIN CERTIFICATE-----")
+        assert way.password
+        self.asked.append(way.host)
+        self.ways.append(way)
+        if self.error is not None:
+            return ServerState(error=self.error, is_untrusted=True)
         return ServerState(files=self.files, usage=USAGE, gc=self.gc)
 
-    async def collect(self, *, host: str, ca: str, password: str, dry_run: bool) -> str | None:
-        assert (host, bool(ca), bool(password)) == ("10.96.0.7", True, True)
+    async def collect(self, way: Way, *, dry_run: bool) -> str | None:
+        assert (way.host, bool(way.ca), bool(way.password)) == ("10.96.0.7", True, True)
         if self.refuses is None:
             self.collections.append(dry_run)
         return self.refuses
@@ -77,6 +85,17 @@ class Bench:
     def text(self, secret: str, key: str = "password", namespace: str = "team-a") -> str:
         data = self.cluster.objects["Secret", namespace, secret]["data"]
         return base64.b64decode(data[key]).decode()
+
+    async def serve(self) -> None:
+        """Let the pods run and the server load what it was given; then look."""
+        self.run_pods()
+        objects = self.cluster.objects
+        users = objects["Secret", "team-a", "team-users"]
+        config = objects["ConfigMap", "team-a", "team-config"]
+        has_tls = "tls" in json.loads(config["data"]["server.yaml"])
+        tls = objects["Secret", "team-a", "team-tls"] if has_tls else None
+        self.server.files = desired.loaded_files(config, users, tls)
+        await self.operator().reconcile(KEY)
 
     def run_pods(self) -> None:
         """What the controllers and the kubelet would do."""

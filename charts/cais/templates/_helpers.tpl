@@ -61,7 +61,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 - apiGroups: [cais.dev]
   resources: [registries/finalizers]
   verbs: [update]
-# Applied (patch) and, when a Registry goes away in the middle of it, taken back (delete).
+# Applied (patch) and, when a Registry goes away or no longer asks for it, taken back (delete).
 - apiGroups: [""]
   resources: [configmaps, persistentvolumeclaims, serviceaccounts, services]
   verbs: [get, list, watch, create, patch, delete]
@@ -73,6 +73,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
+  verbs: [get, list, watch, create, patch, delete]
+# Where cert-manager is asked for a certificate.
+- apiGroups: [cert-manager.io]
+  resources: [certificates]
   verbs: [get, list, watch, create, patch, delete]
 # Created once, and replaced only as they were read.
 - apiGroups: [""]

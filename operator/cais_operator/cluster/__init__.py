@@ -10,11 +10,12 @@ from cais_operator.cluster.client import Client
 from cais_operator.cluster.connect import Connection, connect
 from cais_operator.cluster.fields import digest, own_digest
 from cais_operator.cluster.interface import Cluster, Expired, Object, Selection, WatchEvent
-from cais_operator.cluster.kinds import CHILD_KINDS, Kind, kind_of
+from cais_operator.cluster.kinds import CHILD_KINDS, OPTIONAL_KINDS, Kind, kind_of
 from cais_operator.cluster.watch import Watch
 
 __all__ = [
     "CHILD_KINDS",
+    "OPTIONAL_KINDS",
     "Child",
     "Children",
     "Client",

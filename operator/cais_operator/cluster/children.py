@@ -16,6 +16,7 @@ _KEPT: Mapping[str, tuple[str, ...]] = {
     "Service": ("spec",),
     "PersistentVolumeClaim": ("spec", "status"),
     "Deployment": ("status",),
+    "Certificate": ("status",),
 }
 _KEPT_METADATA = (
     "name",

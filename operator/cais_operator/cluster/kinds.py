@@ -44,13 +44,17 @@ CHILD_KINDS = (
     Kind(name="Job", api_version="batch/v1", plural="jobs"),
     Kind(name="NetworkPolicy", api_version="networking.k8s.io/v1", plural="networkpolicies"),
 )
+# Owned too, but not known to every cluster; watched once a Registry asks for one.
+OPTIONAL_KINDS = (
+    Kind(name="Certificate", api_version="cert-manager.io/v1", plural="certificates"),
+)
 _OTHERS = (
     REGISTRY,
     Kind(name="Pod", api_version="v1", plural="pods"),
     Kind(name="Event", api_version="v1", plural="events"),
     Kind(name="Lease", api_version="coordination.k8s.io/v1", plural="leases"),
 )
-_BY_NAME = {kind.name: kind for kind in (*CHILD_KINDS, *_OTHERS)}
+_BY_NAME = {kind.name: kind for kind in (*CHILD_KINDS, *OPTIONAL_KINDS, *_OTHERS)}
 
 
 def kind_of(name: str) -> Kind:

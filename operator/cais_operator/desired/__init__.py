@@ -11,12 +11,14 @@ resourceVersion, never for a forced apply. They are deterministic in their argum
 password or leaf gives the same body, so that a body which differs from the live one is a change.
 """
 
+from cais_operator.desired.certificate import certificate
 from cais_operator.desired.config import ca_config_map, config_map, loaded_files
-from cais_operator.desired.jobs import cron_job
+from cais_operator.desired.jobs import Way, cron_job
 from cais_operator.desired.network import gc_network_policy, network_policy, service
 from cais_operator.desired.secrets import (
     admin_secret,
     authority_secret,
+    brought_tls_secret,
     gc_secret,
     pull_secret,
     tls_secret,
@@ -27,9 +29,12 @@ from cais_operator.desired.storage import claim
 from cais_operator.desired.workload import deployment, service_account
 
 __all__ = [
+    "Way",
     "admin_secret",
     "authority_secret",
+    "brought_tls_secret",
     "ca_config_map",
+    "certificate",
     "claim",
     "config_map",
     "cron_job",

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from cais_operator import names
-from cais_operator.certificates import Authority
 from cais_operator.desired.metadata import finish
 from cais_operator.observed import Live
 from cais_operator.render import Manifest, render
@@ -33,26 +32,27 @@ def config_map(registry: Registry, settings: Settings) -> Manifest:
     return finish(render("config-map", context), registry)
 
 
-def ca_config_map(registry: Registry, settings: Settings, authority: Authority) -> Manifest:
-    """Return the ConfigMap with the CA bundle that clients of this registry trust."""
+def ca_config_map(registry: Registry, settings: Settings, bundle: str) -> Manifest:
+    """Return the ConfigMap with the CA bundle (PEM) that clients of this registry trust."""
     del settings
-    context = _ConfigMap(name=names.ca_config_map(registry), data={"ca.crt": authority.bundle})
+    context = _ConfigMap(name=names.ca_config_map(registry), data={"ca.crt": bundle})
     return finish(render("config-map", context), registry)
 
 
-def loaded_files(config: Live, users: Live, tls: Live) -> dict[str, str]:
+def loaded_files(config: Live, users: Live, tls: Live | None) -> dict[str, str]:
     """Return path to SHA-256 (hex) of what the server should report as loaded (`GET config`).
 
     Args:
         config: The configuration's ConfigMap, wanted or live.
         users: The users Secret.
-        tls: The TLS Secret.
+        tls: The TLS Secret; None without TLS.
     """
     contents = {
         names.CONFIG_FILE: config["data"][_CONFIG_KEY].encode(),
         names.HTPASSWD_FILE: base64.b64decode(users["data"]["htpasswd"]),
-        names.TLS_CERT_FILE: base64.b64decode(tls["data"]["tls.crt"]),
     }
+    if tls is not None:
+        contents[names.TLS_CERT_FILE] = base64.b64decode(tls["data"]["tls.crt"])
     return {path: hashlib.sha256(content).hexdigest() for path, content in contents.items()}
 
 
@@ -65,7 +65,7 @@ def _live_part(registry: Registry) -> dict[str, Any]:
     access = registry.spec.access
     collection = registry.spec.garbage_collection
     return {
-        "tls": {"certFile": names.TLS_CERT_FILE, "keyFile": names.TLS_KEY_FILE},
+        **_tls(registry),
         "auth": {"htpasswdFile": names.HTPASSWD_FILE, "realm": "cais"},
         "access": {
             "anonymous": list(access.anonymous),
@@ -78,6 +78,12 @@ def _live_part(registry: Registry) -> dict[str, Any]:
         **_limits(registry.spec),
         **_retention(registry),
     }
+
+
+def _tls(registry: Registry) -> dict[str, Any]:
+    if registry.spec.tls.is_disabled:
+        return {}
+    return {"tls": {"certFile": names.TLS_CERT_FILE, "keyFile": names.TLS_KEY_FILE}}
 
 
 def _retention(registry: Registry) -> dict[str, Any]:

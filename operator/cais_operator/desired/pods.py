@@ -75,6 +75,12 @@ def pod_labels(registry: Registry, component: str) -> dict[str, str]:
     return {**names.selector(registry, component), names.MANAGED_BY: names.MANAGER}
 
 
+def tls_source(registry: Registry) -> dict[str, Any]:
+    """Return the TLS Secret as a volume's source; readable by the group of the pods only."""
+    source: dict[str, Any] = {"secretName": names.tls_secret(registry), "defaultMode": 0o440}
+    return {**source, "optional": True} if registry.spec.tls.is_disabled else source
+
+
 def normal(value: Any) -> Any:  # noqa: ANN401 - any JSON value of a spec
     """Return a handed-on value as the API server stores it: without nulls and empty lists or maps.
 

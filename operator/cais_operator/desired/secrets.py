@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cais_operator import names
+from cais_operator.brought import Brought
 from cais_operator.certificates import Authority, Leaf
 from cais_operator.credentials import UserEntry, fingerprints_of
 from cais_operator.desired.metadata import finish
@@ -42,6 +43,22 @@ def tls_secret(
     """Return the leaf certificate with its key and the CA bundle."""
     del settings
     texts = {"tls.crt": leaf.certificate, "tls.key": leaf.key, "ca.crt": authority.bundle}
+    manifest = _secret(names.tls_secret(registry), texts, kind="kubernetes.io/tls")
+    return finish(manifest, registry)
+
+
+def brought_tls_secret(registry: Registry, settings: Settings, brought: Brought) -> Manifest:
+    """Return the copy of a certificate that was brought, in the form that the server reads.
+
+    `ca.crt` is what clients should trust, `trust.crt` what operator and garbage collection do.
+    """
+    del settings
+    texts = {
+        "tls.crt": brought.leaf.certificate,
+        "tls.key": brought.leaf.key,
+        "ca.crt": brought.bundle,
+        names.TRUST_KEY: brought.trust,
+    }
     manifest = _secret(names.tls_secret(registry), texts, kind="kubernetes.io/tls")
     return finish(manifest, registry)
 

@@ -31,11 +31,13 @@ class _Deployment:
     selector: Mapping[str, str]
     args: tuple[str, ...]
     port: int
+    alive: Mapping[str, Any]
+    ready: Mapping[str, Any]
     affinity: Mapping[str, Any] | None
     resources: Mapping[str, Mapping[str, str]]
     claim_name: str
     config_map_name: str
-    tls_secret_name: str
+    tls: Mapping[str, Any]
     users_secret_name: str
 
 
@@ -58,14 +60,20 @@ def deployment(registry: Registry, settings: Settings) -> Manifest:
         selector=names.selector(registry, names.REGISTRY),
         args=("serve", "--config", names.CONFIG_FILE),
         port=names.PORT,
+        alive=_probe(registry, "/healthz"),
+        ready=_probe(registry, "/readyz"),
         affinity=pods.normal(registry.spec.pod.affinity) or None,
         resources=_resources(registry),
         claim_name=names.claim(registry),
         config_map_name=names.config_map(registry),
-        tls_secret_name=names.tls_secret(registry),
+        tls=pods.tls_source(registry),
         users_secret_name=names.users_secret(registry),
     )
     return finish(render("deployment", context), registry)
+
+
+def _probe(registry: Registry, path: str) -> dict[str, Any]:
+    return {"path": path, "port": "registry", "scheme": names.scheme(registry).upper()}
 
 
 def _static_hash() -> str:

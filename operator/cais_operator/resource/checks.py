@@ -62,6 +62,7 @@ HOSTNAME = Pattern(
     253,
     "must be a lower-case DNS name with at least one dot, such as registry.example.com",
 )
+OBJECT_KIND = Pattern("^[A-Z][A-Za-z0-9]*$", 63, "must be a kind of Kubernetes objects")
 SECRET_KEY = Pattern("^[-._a-zA-Z0-9]+$", 253, "must be a key of a Secret")
 REPOSITORY_GLOB = Pattern(
     f"^{_SEGMENT}(/{_SEGMENT})*$",

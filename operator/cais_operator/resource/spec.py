@@ -14,6 +14,7 @@ from cais_operator.resource.checks import (
     DNS_LABEL,
     DNS_SUBDOMAIN,
     HOSTNAME,
+    OBJECT_KIND,
     REPOSITORY_GLOB,
     SECRET_KEY,
     TAG_GLOB,
@@ -51,10 +52,65 @@ class Issued:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tls:
-    """Where the certificate comes from."""
+class SecretRef:
+    """A Secret in the Registry's namespace."""
 
-    issued: Issued = field(default_factory=Issued)
+    name: Annotated[str, DNS_SUBDOMAIN]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuerRef:
+    """An issuer of cert-manager."""
+
+    name: Annotated[str, DNS_SUBDOMAIN]
+    kind: Annotated[str, OBJECT_KIND] = "Issuer"
+    group: Annotated[str, DNS_SUBDOMAIN] = "cert-manager.io"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertManager:
+    """A certificate that cert-manager issues and renews."""
+
+    issuer_ref: IssuerRef
+    names: Literal["All", "Hostnames"] = "All"
+    duration: Duration = Duration.parse("2160h")
+    renew_before: Duration = Duration.parse("720h")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disabled:
+    """Plain HTTP; there is nothing to choose."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """Where the certificate comes from: one of these, and `issued` when none is named."""
+
+    issued: Issued | None = None
+    secret_ref: SecretRef | None = None
+    cert_manager: CertManager | None = None
+    disabled: Disabled | None = None
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """Names of the fields that are there, as the spec has them; more than one is refused."""
+        found = {
+            "issued": self.issued,
+            "secretRef": self.secret_ref,
+            "certManager": self.cert_manager,
+            "disabled": self.disabled,
+        }
+        return tuple(name for name, value in found.items() if value is not None)
+
+    @property
+    def is_issued(self) -> bool:
+        """Whether the operator signs the certificate itself."""
+        return self.given in ((), ("issued",))
+
+    @property
+    def is_disabled(self) -> bool:
+        """Whether the registry speaks plain HTTP."""
+        return self.disabled is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

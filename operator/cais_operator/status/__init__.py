@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from cais_operator import names
+from cais_operator import brought, names
+from cais_operator.certificates import facts_in
 from cais_operator.errors import Problem
 from cais_operator.observed import Observed, capacity, requested
 from cais_operator.resource import Registry
@@ -100,12 +101,17 @@ def _conditions(
 
 def _ready(registry: Registry, parts: list[Condition]) -> Iterator[Condition]:
     paused = "; paused: the operator changes nothing" if registry.spec.paused else ""
-    missing = next((one for one in parts if one.status != "True" and not one.is_asked_for), None)
+    lacking = [one for one in parts if one.status != "True" and not one.is_asked_for]
+    # What a person has to do is told before what comes by itself.
+    missing = min(lacking, key=lambda one: not one.stalls, default=None)
     if missing is None:
         message = f"serving at {names.url(registry)}{paused}"
         yield Condition(type="Ready", status="True", reason="Serving", message=message)
         return
     message = missing.message + paused
+    if missing.stalls:
+        yield from _stalled(missing.reason, message)
+        return
     yield Condition(type="Ready", status="False", reason=missing.reason, message=message)
     if missing.waits and not registry.spec.paused:
         yield Condition(
@@ -146,11 +152,12 @@ def _addresses(registry: Registry, observed: Observed) -> dict[str, Any]:
     """The ClusterIP stays known while the Service is gone: it is asked for again then."""
     spec = (observed.child("Service", names.service(registry)) or {}).get("spec") or {}
     ports = [port.get("nodePort") for port in spec.get("ports") or []]
-    inside = names.url(registry).removeprefix("https://")
+    said = facts_in(observed.child("Secret", names.tls_secret(registry)))
+    inside = f"{brought.reached_by(registry, said)}:{names.PORT}"
     hostnames = registry.spec.expose.hostnames
     outside = f"{hostnames[0]}:{ports[0]}" if hostnames and ports and ports[0] else inside
     return {
-        "url": f"https://{outside}",
+        "url": f"{names.scheme(registry)}://{outside}",
         "endpoints": {"push": outside, "pull": inside},
         "clusterIP": spec.get("clusterIP") or registry.status.get("clusterIP"),
     }

@@ -19,6 +19,7 @@ class Condition:
         reason: Machine word, CamelCase.
         message: For a person: what, to what, what to do.
         waits: Whether the operator is on its way to make it true (Reconciling).
+        stalls: Whether only a person can make it true (Stalled).
         is_asked_for: Whether the spec asks for it to be as it is, so that Ready does not need it.
     """
 
@@ -27,6 +28,7 @@ class Condition:
     reason: str
     message: str
     waits: bool = True
+    stalls: bool = False
     is_asked_for: bool = False
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import binascii
 import os
 import ssl
 from collections.abc import Mapping
@@ -9,6 +10,10 @@ from dataclasses import dataclass, field
 
 from cais_registry.config.errors import ConfigError
 
+_KINDS = tuple(  # object identifiers; OpenSSL knows more kinds than the TLS library that serves
+    bytes.fromhex(one)
+    for one in ("2a864886f70d010101", "2a8648ce3d030107", "2b81040022", "06032b6570")
+)
 _PKCS8 = b"-----BEGIN PRIVATE KEY-----"
 _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME, which the ssl module has no name for
 _MOST_FLIGHTS = 5
@@ -32,6 +37,11 @@ def check(pair: Pair) -> None:
         raise ConfigError(
             "tls.keyFile: not an unencrypted PKCS#8 key (BEGIN PRIVATE KEY); convert it: "
             "openssl pkcs8 -topk8 -nocrypt -in tls.key -out tls-pkcs8.key"
+        )
+    if not any(kind in _beginning(pair.key) for kind in _KINDS):
+        raise ConfigError(
+            "tls.keyFile: a key of a kind that cannot be served; "
+            "RSA, the curves P-256 and P-384, and Ed25519 can"
         )
     names = as_files(pair)
     try:
@@ -88,6 +98,15 @@ def _handshake(server: ssl.SSLContext, client: ssl.SSLContext) -> Mapping[str, o
         with suppress(ValueError):  # not done yet
             return asking.getpeercert() or {}
     raise ssl.SSLError("the handshake has no end")
+
+
+def _beginning(key: bytes) -> bytes:
+    """The first bytes of a key's DER, which say of what kind it is; empty if it is not PEM."""
+    _, _, rest = key.partition(_PKCS8)
+    try:
+        return binascii.a2b_base64(b"".join(rest.split()[:1]))
+    except binascii.Error:
+        return b""
 
 
 def as_files(pair: Pair) -> tuple[int, int]:

@@ -75,9 +75,12 @@ def build(options: argparse.Namespace) -> Client:
 
 def _trust(ca_file: str | None) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=ca_file)
+        context = ssl.create_default_context(cafile=ca_file)
     except OSError as error:
         raise ConfigError(f"--ca-file {ca_file} cannot be used: {error}") from error
+    # The file may name the server's own certificate, or its issuer that is no root.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
 
 
 def authorization(path: str | None) -> str | None:

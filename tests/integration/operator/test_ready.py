@@ -16,6 +16,7 @@ from cais_operator import desired, names
 from cais_operator.app import App
 from cais_operator.cluster import connect
 from cais_operator.observed import ServerState
+from cais_operator.registry_api import Way
 from cais_operator.settings import Settings
 from support.apiserver import DEADLINE, free_port, wait_for
 from support.operators import Place
@@ -42,20 +43,20 @@ class PlayedServer:
     asked: "itertools.count[int]" = field(default_factory=itertools.count)
     count: int = 0
 
-    async def state(self, *, host: str, ca: str, password: str) -> ServerState:
-        assert host.startswith("10.96.")
-        assert ca
-        assert password == self.place.secret("team-gc")
+    async def state(self, way: Way) -> ServerState:
+        assert way.host.startswith("10.96.")
+        assert way.ca
+        assert way.password == self.place.secret("team-gc")
         self.count = next(self.asked) + 1
         files = {} if self.lags else await asyncio.to_thread(self.mounted)
         return ServerState(
             files=files, usage=self.usage, gc={"last": self.last, "lastSuccess": self.last}
         )
 
-    async def collect(self, *, host: str, ca: str, password: str, dry_run: bool) -> str | None:
-        assert host.startswith("10.96.")
-        assert ca
-        assert password == self.place.secret("team-gc")
+    async def collect(self, way: Way, *, dry_run: bool) -> str | None:
+        assert way.host.startswith("10.96.")
+        assert way.ca
+        assert way.password == self.place.secret("team-gc")
         self.last = {
             "state": "Succeeded",
             "finishedAt": "2026-03-01T00:00:00Z",

@@ -167,6 +167,26 @@ def test_a_bad_new_certificate_never_replaces_a_good_one(tmp_path: Path, secret:
         assert served(server) == old
 
 
+def test_a_key_that_the_tls_library_does_not_know_is_refused_and_ends_no_server(
+    tmp_path: Path, secret: Path
+) -> None:
+    with running(tmp_path, *flags(secret)) as server:
+        old = served(server)
+        server.ca = tmp_path / "ca.crt"
+        server.ca.write_text(old)
+        curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-521", "-nodes")
+        made = ("-keyout", secret / "new.key", "-out", secret / "new.crt", "-subj", "/CN=x")
+        subprocess.run(["openssl", "req", "-x509", *curve, *made], check=True, capture_output=True)
+        (secret / "new.key").rename(secret / "..data" / "tls.key")
+        (secret / "new.crt").rename(secret / "..data" / "tls.crt")
+
+        def error() -> str:
+            return str(server.ask("GET", "/cais/v1/config").json["error"])
+
+        wait_until(lambda: "of a kind that cannot be served" in error(), what="it is reported")
+        assert served(server) == old
+
+
 def test_tls_1_2_is_still_spoken(tmp_path: Path, secret: Path) -> None:
     with running(tmp_path, *flags(secret)) as server:
         context = ssl.create_default_context(cafile=secret / "tls.crt")
