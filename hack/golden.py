@@ -21,6 +21,7 @@ from cais_operator.names import Hosts
 from cais_operator.render import Manifest
 from cais_operator.resource import Registry, parse
 from cais_operator.settings import Settings
+from cais_operator.token_keys import TokenKey
 
 CASES = Path(__file__).parent.parent / "tests" / "golden"
 
@@ -33,6 +34,7 @@ _BROUGHT = Brought(
     bundle="CA certificates",
     facts=Facts(not_before=_EVER, not_after=_EVER, dns=frozenset(), ips=frozenset(), sha256=""),
 )
+_KEY = TokenKey(created=datetime(2026, 3, 1, tzinfo=UTC), pem="a key of tokens\n")
 _IMAGE = "cais-registry:golden"
 
 
@@ -75,6 +77,7 @@ def _children(registry: Registry, settings: Settings) -> Iterator[Manifest]:
         if user.password_secret_ref is None:
             yield desired.user_secret(registry, settings, user, "a password")
     yield desired.users_secret(registry, settings, tuple(_entries(registry)))
+    yield desired.token_keys_secret(registry, settings, (_KEY,))
     yield desired.deployment(registry, settings)
     yield desired.cron_job(registry, settings, _way(registry))
 

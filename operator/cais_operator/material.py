@@ -1,12 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is generated once and then kept: the CA, certificates, passwords, the users file."""
+"""What is generated and then kept: the CA, certificates, passwords, the users file, keys."""
 
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from cais_operator import brought, cert_manager, certificates, credentials, desired, names, pki, tls
+from cais_operator import (
+    brought,
+    cert_manager,
+    certificates,
+    credentials,
+    desired,
+    names,
+    pki,
+    tls,
+    token_keys,
+)
 from cais_operator.brought import Brought
 from cais_operator.certificates import Authority, Leaf
 from cais_operator.cluster import Cluster, Object
@@ -58,6 +68,7 @@ class Generator:
         certificate, bundle = await self._certificate(registry, world, authority, hosts, now)
         passwords = await self._passwords(registry, world, service, hosts)
         users = await self._users(registry, world, authority, passwords)
+        await self._token_keys(registry, world, now)
         return Material(tls=certificate, users=users, bundle=bundle)
 
     async def authority(self, now: datetime) -> Authority:
@@ -175,6 +186,12 @@ class Generator:
         entries = await asyncio.to_thread(pki.hash_users, passwords, known=known, key=key)
         manifest = desired.users_secret(registry, self._settings, entries)
         return await self._writer.ensure_secret(world, manifest)
+
+    async def _token_keys(self, registry: Registry, world: World, now: datetime) -> None:
+        known = token_keys.known(world.secret(names.token_keys_secret(registry)))
+        keys = token_keys.turned(known, now, lambda: pki.new_token_key(now))
+        manifest = desired.token_keys_secret(registry, self._settings, keys)
+        await self._writer.ensure_secret(world, manifest)
 
 
 def _node_port(service: Object) -> int | None:

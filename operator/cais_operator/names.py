@@ -41,6 +41,7 @@ GC_COMPONENT = "gc"
 DATA_DIRECTORY = "/data"
 CONFIG_FILE = "/etc/cais/config/server.yaml"
 HTPASSWD_FILE = "/etc/cais/users/htpasswd"
+TOKEN_KEYS_FILE = "/etc/cais/tokens/keys"  # noqa: S105 - the name of a file
 TLS_CERT_FILE = "/etc/cais/tls/tls.crt"
 TLS_KEY_FILE = "/etc/cais/tls/tls.key"
 
@@ -127,6 +128,11 @@ def user_secret(registry: Registry, user: User) -> str:
 def users_secret(registry: Registry) -> str:
     """Return the name of the Secret with the htpasswd file."""
     return f"{registry.name}-users"
+
+
+def token_keys_secret(registry: Registry) -> str:
+    """Return the name of the Secret with the keys that sign tokens."""
+    return f"{registry.name}-token-keys"
 
 
 def config_map(registry: Registry) -> str:

@@ -16,11 +16,13 @@ import bcrypt
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from cais_operator.certificates import Authority, Leaf, certificate, private_key
 from cais_operator.credentials import UserEntry
 from cais_operator.names import Hosts
+from cais_operator.token_keys import TokenKey
 
 _BEHIND = timedelta(minutes=5)  # how far a client's clock may be behind ours
 _ALPHABET = string.ascii_letters + string.digits  # nothing that a shell or a URL would read
@@ -81,6 +83,16 @@ def issue(
 def new_password() -> str:
     """Return a new password: 32 letters and digits (about 190 bits)."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(_PASSWORD_LENGTH))
+
+
+def new_token_key(now: datetime) -> TokenKey:
+    """Make a key that signs tokens (Ed25519, PKCS#8).
+
+    Args:
+        now: Aware, UTC.
+    """
+    pem = _key_pem(Ed25519PrivateKey.generate())
+    return TokenKey(created=now.replace(microsecond=0), pem=pem)
 
 
 def fingerprint_key(authority: Authority) -> bytes:
@@ -190,7 +202,7 @@ def _certificate_pem(signed: x509.Certificate) -> str:
     return signed.public_bytes(serialization.Encoding.PEM).decode()
 
 
-def _key_pem(key: ec.EllipticCurvePrivateKey) -> str:
+def _key_pem(key: ec.EllipticCurvePrivateKey | Ed25519PrivateKey) -> str:
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,

@@ -170,14 +170,15 @@ class Reconciler:
         """Note what the server should have loaded, as far as it is there."""
         users = world.secret(names.users_secret(registry))
         tls = world.secret(names.tls_secret(registry))
+        keys = world.secret(names.token_keys_secret(registry))
         if registry.spec.tls.is_disabled:
             tls = None
         elif tls is None:
             return
-        if users is None:
+        if users is None or keys is None:
             return
         config = desired.config_map(registry, self._settings)
-        world.learn(wanted_files=desired.loaded_files(config, users, tls))
+        world.learn(wanted_files=desired.loaded_files(config, users, tls, keys))
 
     async def _still_there(self, registry: Registry) -> bool:
         body = await self._read(registry.key)

@@ -140,6 +140,7 @@ def _expected(registry: Registry) -> tuple[Name, ...]:
         ("Secret", names.pull_secret(registry)),
         *(("Secret", names.user_secret(registry, user)) for user in generated),
         ("Secret", names.users_secret(registry)),
+        ("Secret", names.token_keys_secret(registry)),
         ("Deployment", names.deployment(registry)),
         ("CronJob", names.cron_job(registry)),
         *((kind, names.certificate(registry)) for kind in kinds(registry)),

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import golden
-from cais_operator import desired, names
+from cais_operator import desired, names, pki, token_keys
 from cais_operator.resource import Duration, checks
 from cais_registry.config import document, settings
 from cais_registry.config.settings import Settings
-from operator_builders import SETTINGS, registry
+from cais_registry.http.token_keys import parse as parse_keys
+from operator_builders import NOW, SETTINGS, registry
 
 
 def _read(text: str) -> Settings:
@@ -40,6 +41,27 @@ def test_the_server_takes_the_configuration(case: Any) -> None:
     assert files == (None if case.name == "plain" else wanted)
     assert found.auth is not None
     assert found.auth.htpasswd_file == names.HTPASSWD_FILE
+    assert found.tokens is not None
+    assert found.tokens.key_file == names.TOKEN_KEYS_FILE
+
+
+def test_the_server_takes_the_keys_of_tokens_in_their_order() -> None:
+    keys = [pki.new_token_key(NOW), pki.new_token_key(NOW - token_keys.EVERY)]
+    taken = parse_keys(token_keys.text(keys).encode())
+    assert [f"{pem.decode()}\n" for pem in taken] == [key.pem for key in keys]
+
+
+def test_the_server_knows_where_tokens_are_by_every_name_that_clients_resolve() -> None:
+    long = ".".join(["x" * 62] * 4) + "x"  # as long as can be
+    names_given = ["r.example.org", long]
+    spec = {"expose": {"type": "NodePort", "nodePort": 30500, "hostnames": names_given}}
+    found = _read(_config(spec))
+    assert found.tokens is not None
+    assert found.tokens.service == "team.team-a.svc"
+    inside = ["team.team-a.svc", "team.team-a.svc.cluster.local", "team.team-a"]
+    hosts = [f"{host}:5000" for host in (*inside, *names_given)]
+    hosts += [host + port for host in names_given for port in (":30500", "")]
+    assert found.tokens.realms == {host: f"https://{host}/token" for host in hosts}
 
 
 @pytest.mark.parametrize("time", ["0s", "24h", "90m", "8760h"])

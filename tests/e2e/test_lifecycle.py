@@ -40,6 +40,7 @@ CHILDREN = [
     ("secret", "team-admin"),
     ("secret", "team-pull"),
     ("secret", "team-users"),
+    ("secret", "team-token-keys"),
     ("secret", "team-gc"),
     ("cronjob", "team-gc"),
 ]

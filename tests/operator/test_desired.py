@@ -203,11 +203,14 @@ def test_loaded_files_are_hashes_of_what_the_pod_mounts() -> None:
     team = registry()
     config = desired.config_map(team, SETTINGS)
     users = desired.users_secret(team, SETTINGS, ())
-    found = desired.loaded_files(config, users, desired.tls_secret(team, SETTINGS, LEAF, CA))
+    tls = desired.tls_secret(team, SETTINGS, LEAF, CA)
+    keys = desired.token_keys_secret(team, SETTINGS, ())
+    found = desired.loaded_files(config, users, tls, keys)
     assert found == {
         "/etc/cais/config/server.yaml": hashlib.sha256(
             config["data"]["server.yaml"].encode()
         ).hexdigest(),
+        "/etc/cais/tokens/keys": hashlib.sha256(b"").hexdigest(),
         "/etc/cais/users/htpasswd": hashlib.sha256(b"").hexdigest(),
         "/etc/cais/tls/tls.crt": hashlib.sha256(b"LEAF").hexdigest(),
     }

@@ -76,6 +76,7 @@ def test_live_files_are_mounted_as_folders_or_they_would_never_change() -> None:
 def test_only_htpasswd_and_credentials_are_mounted_from_their_secrets() -> None:
     volumes = {one["name"]: one for one in _pod()["spec"]["volumes"]}
     assert [item["key"] for item in volumes["users"]["secret"]["items"]] == ["htpasswd"]
+    assert [item["key"] for item in volumes["tokens"]["secret"]["items"]] == ["keys"]
     job = _job()["jobTemplate"]["spec"]["template"]["spec"]["volumes"]
     assert [item["key"] for item in job[1]["secret"]["items"]] == ["credentials"]
 

@@ -48,7 +48,8 @@ def wanted_files(made: Bench) -> dict[str, str]:
     from cais_operator import desired  # noqa: PLC0415 - only here
 
     objects = made.cluster.objects
-    secrets = (objects["Secret", "team-a", name] for name in ("team-users", "team-tls"))
+    names = ("team-users", "team-tls", "team-token-keys")
+    secrets = (objects["Secret", "team-a", name] for name in names)
     return desired.loaded_files(objects["ConfigMap", "team-a", "team-config"], *secrets)
 
 

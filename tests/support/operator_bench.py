@@ -3,6 +3,7 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from cais_operator import desired, names
@@ -60,6 +61,7 @@ class Bench:
 
     cluster: FakeCluster = field(default_factory=FakeCluster)
     server: StubServer = field(default_factory=StubServer)
+    now: datetime = NOW
 
     def operator(self) -> Reconciler:
         return Reconciler(
@@ -67,7 +69,7 @@ class Bench:
             children=Children(),
             server=self.server,
             settings=SETTINGS,
-            now=lambda: NOW,
+            now=lambda: self.now,
         )
 
     async def settle(self) -> None:
@@ -91,10 +93,11 @@ class Bench:
         self.run_pods()
         objects = self.cluster.objects
         users = objects["Secret", "team-a", "team-users"]
+        keys = objects["Secret", "team-a", "team-token-keys"]
         config = objects["ConfigMap", "team-a", "team-config"]
         has_tls = "tls" in json.loads(config["data"]["server.yaml"])
         tls = objects["Secret", "team-a", "team-tls"] if has_tls else None
-        self.server.files = desired.loaded_files(config, users, tls)
+        self.server.files = desired.loaded_files(config, users, tls, keys)
         await self.operator().reconcile(KEY)
 
     def run_pods(self) -> None:
@@ -131,6 +134,7 @@ EVERYTHING = {
     ("Secret", "team-gc"),
     ("Secret", "team-pull"),
     ("Secret", "team-users"),
+    ("Secret", "team-token-keys"),
 }
 
 

@@ -44,6 +44,7 @@ CHILDREN = (
     ("Secret", "team-gc"),
     ("Secret", "team-pull"),
     ("Secret", "team-users"),
+    ("Secret", "team-token-keys"),
     ("Deployment", "team"),
     ("CronJob", "team-gc"),
 )

@@ -22,6 +22,7 @@ from cais_operator.desired.secrets import (
     gc_secret,
     pull_secret,
     tls_secret,
+    token_keys_secret,
     user_secret,
     users_secret,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "service",
     "service_account",
     "tls_secret",
+    "token_keys_secret",
     "user_secret",
     "users_secret",
 ]

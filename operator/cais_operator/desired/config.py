@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cais_operator import names
+from cais_operator import names, token_keys
 from cais_operator.desired.metadata import finish
 from cais_operator.observed import Live
 from cais_operator.render import Manifest, render
@@ -26,8 +26,8 @@ class _ConfigMap:
 
 def config_map(registry: Registry, settings: Settings) -> Manifest:
     """Return the ConfigMap with the server's configuration; its text is JSON, which is YAML."""
-    del settings
-    text = json.dumps({**static_part(), **_live_part(registry)}, indent=2, ensure_ascii=False)
+    parts = {**static_part(), **_live_part(registry), "tokens": _tokens(registry, settings)}
+    text = json.dumps(parts, indent=2, ensure_ascii=False)
     context = _ConfigMap(name=names.config_map(registry), data={_CONFIG_KEY: text + "\n"})
     return finish(render("config-map", context), registry)
 
@@ -39,17 +39,19 @@ def ca_config_map(registry: Registry, settings: Settings, bundle: str) -> Manife
     return finish(render("config-map", context), registry)
 
 
-def loaded_files(config: Live, users: Live, tls: Live | None) -> dict[str, str]:
+def loaded_files(config: Live, users: Live, tls: Live | None, keys: Live) -> dict[str, str]:
     """Return path to SHA-256 (hex) of what the server should report as loaded (`GET config`).
 
     Args:
         config: The configuration's ConfigMap, wanted or live.
         users: The users Secret.
         tls: The TLS Secret; None without TLS.
+        keys: The Secret with the keys of tokens.
     """
     contents = {
         names.CONFIG_FILE: config["data"][_CONFIG_KEY].encode(),
         names.HTPASSWD_FILE: base64.b64decode(users["data"]["htpasswd"]),
+        names.TOKEN_KEYS_FILE: base64.b64decode(keys["data"][token_keys.FILE]),
     }
     if tls is not None:
         contents[names.TLS_CERT_FILE] = base64.b64decode(tls["data"]["tls.crt"])
@@ -84,6 +86,21 @@ def _tls(registry: Registry) -> dict[str, Any]:
     if registry.spec.tls.is_disabled:
         return {}
     return {"tls": {"certFile": names.TLS_CERT_FILE, "keyFile": names.TLS_KEY_FILE}}
+
+
+def _tokens(registry: Registry, settings: Settings) -> dict[str, Any]:
+    """Names that a client can resolve send it to the token endpoint; others ask for a password.
+
+    So a node, which reaches a registry by its ClusterIP and resolves no Service names, can pull.
+    """
+    hosts = names.hosts(registry, (), settings.cluster_domain)
+    scheme, _, _ = names.url(registry).partition(":")
+    addresses = names.addresses(registry, hosts, registry.spec.expose.node_port)
+    return {
+        "keyFile": names.TOKEN_KEYS_FILE,
+        "service": hosts.dns[0],
+        "realms": {address: f"{scheme}://{address}/token" for address in addresses},
+    }
 
 
 def _retention(registry: Registry) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cais_operator import names
+from cais_operator import names, token_keys
 from cais_operator.brought import Brought
 from cais_operator.certificates import Authority, Leaf
 from cais_operator.credentials import UserEntry, fingerprints_of
@@ -15,6 +15,7 @@ from cais_operator.names import Hosts
 from cais_operator.render import Manifest, render
 from cais_operator.resource import Registry, User
 from cais_operator.settings import Settings
+from cais_operator.token_keys import TokenKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +119,15 @@ def users_secret(
     marks = json.dumps(fingerprints_of(entries), sort_keys=True)
     texts = {"htpasswd": lines, "fingerprints": marks}
     return finish(_secret(names.users_secret(registry), texts), registry)
+
+
+def token_keys_secret(
+    registry: Registry, settings: Settings, keys: tuple[TokenKey, ...]
+) -> Manifest:
+    """Return the file of the keys that sign tokens, the one that signs first."""
+    del settings
+    texts = {token_keys.FILE: token_keys.text(keys)}
+    return finish(_secret(names.token_keys_secret(registry), texts), registry)
 
 
 def _login(user: str, password: str) -> dict[str, str]:

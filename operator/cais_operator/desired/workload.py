@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cais_operator import names
+from cais_operator import names, token_keys
 from cais_operator.desired import pods
 from cais_operator.desired.config import static_part
 from cais_operator.desired.metadata import finish
@@ -39,6 +39,7 @@ class _Deployment:
     config_map_name: str
     tls: Mapping[str, Any]
     users_secret_name: str
+    token_keys: Mapping[str, Any]
 
 
 def service_account(registry: Registry, settings: Settings) -> Manifest:
@@ -51,8 +52,8 @@ def service_account(registry: Registry, settings: Settings) -> Manifest:
 def deployment(registry: Registry, settings: Settings) -> Manifest:
     """Return the server's Deployment: one pod, replaced only when the old one is gone.
 
-    Nothing that the server reloads by itself (certificate, users, rules, times) is in it, so that
-    a change of those restarts no pod.
+    Nothing that the server reloads by itself (certificate, users, rules, keys, times) is in it, so
+    that a change of those restarts no pod.
     """
     context = _Deployment(
         pod=pods.common(registry, settings, names.REGISTRY, {names.STATIC_CONFIG: _static_hash()}),
@@ -68,12 +69,19 @@ def deployment(registry: Registry, settings: Settings) -> Manifest:
         config_map_name=names.config_map(registry),
         tls=pods.tls_source(registry),
         users_secret_name=names.users_secret(registry),
+        token_keys=_token_keys(registry),
     )
     return finish(render("deployment", context), registry)
 
 
 def _probe(registry: Registry, path: str) -> dict[str, Any]:
     return {"path": path, "port": "registry", "scheme": names.scheme(registry).upper()}
+
+
+def _token_keys(registry: Registry) -> dict[str, Any]:
+    """The Secret as a volume, readable by the pod's group."""
+    items = [{"key": token_keys.FILE, "path": token_keys.FILE}]
+    return {"secretName": names.token_keys_secret(registry), "defaultMode": 0o440, "items": items}
 
 
 def _static_hash() -> str:

@@ -48,7 +48,7 @@ async def open_core(  # noqa: PLR0913 - everything that a test turns
         clock: Gives microseconds since 1970.
         failpoint: Called before each step that makes something durable.
         store: Makes the store for the bytes of blobs; None for the files of the folder.
-        holder: Name of this hold of the lock, which no other has; None for one that counts no pulls.
+        holder: Name of this hold of the lock, which no other has; None: no pulls are counted.
 
     Raises:
         UnusableData: If the folder cannot be used; one line for the person who starts it.

@@ -69,11 +69,13 @@ class PlayedServer:
 
     def mounted(self) -> dict[str, str]:
         config = self.place.get("ConfigMap", "team-config")
-        users, tls = (self.place.get("Secret", name) for name in ("team-users", "team-tls"))
+        wanted = ("team-users", "team-tls", "team-token-keys")
+        users, tls, keys = (self.place.get("Secret", name) for name in wanted)
         assert config is not None
         assert users is not None
         assert tls is not None
-        return desired.loaded_files(config, users, tls)
+        assert keys is not None
+        return desired.loaded_files(config, users, tls, keys)
 
 
 @asynccontextmanager

@@ -63,6 +63,7 @@ EDITS = (
     ("Secret", "team-gc", {"data": {"credentials": "eA=="}}),
     ("Secret", "team-pull", {"data": {".dockerconfigjson": "e30="}}),
     ("Secret", "team-users", {"data": {"htpasswd": "eA=="}}),
+    ("Secret", "team-token-keys", {"data": {"keys": "eA=="}}),
     ("Deployment", "team", {"spec": {"replicas": 3}}),
     ("CronJob", "team-gc", {"spec": {"schedule": "0 0 1 1 *"}}),
     ("Service", "team", {"metadata": {"labels": {"app.kubernetes.io/instance": "other"}}}),

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The keys that sign a registry's tokens: how they stand in a Secret, and take turns. Pure.
+
+The server signs with the first key of its file and verifies with all of them. A new key is shown to
+every server before one signs with it, and an old one goes when no token of it can be good.
+"""
+
+import base64
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from cais_operator.observed import Live
+
+FILE = "keys"
+EVERY = timedelta(days=30)
+SHOWN = timedelta(hours=1)  # before it signs; files reach a pod within minutes
+KEPT = timedelta(hours=2)  # after it has signed; tokens are good for at most one hour
+
+_ENTRY = re.compile(
+    r"created (?P<created>\S+)\n"
+    r"(?P<pem>-----BEGIN PRIVATE KEY-----\n[A-Za-z0-9+/=\n]+-----END PRIVATE KEY-----\n)"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenKey:
+    """One key.
+
+    Attributes:
+        created: Aware, UTC, whole seconds.
+        pem: PKCS#8.
+    """
+
+    created: datetime
+    pem: str = field(repr=False)
+
+
+def text(keys: Iterable[TokenKey]) -> str:
+    """Return the file of the keys, in their order; each stands below the time it was made."""
+    return "".join(f"created {key.created.isoformat()}\n{key.pem}" for key in keys)
+
+
+def known(secret: Live | None) -> tuple[TokenKey, ...]:
+    """Read back the keys of a live Secret; none when anything in it was not written by us."""
+    data = (secret or {}).get("data") or {}
+    try:
+        found = base64.b64decode(data[FILE], validate=True).decode()
+        keys = tuple(
+            TokenKey(created=datetime.fromisoformat(entry["created"]), pem=entry["pem"])
+            for entry in _ENTRY.finditer(found)
+        )
+    except (KeyError, ValueError):
+        return ()
+    is_ours = text(keys) == found and all(key.created.tzinfo is not None for key in keys)
+    return keys if is_ours else ()
+
+
+def turned(
+    keys: Iterable[TokenKey], now: datetime, make: Callable[[], TokenKey]
+) -> tuple[TokenKey, ...]:
+    """Return the keys that should be there now, the one that signs first.
+
+    Args:
+        keys: Those that are there, in any order.
+        now: Aware, UTC.
+        make: Makes a new one; called when there is none, or the newest is `EVERY` old.
+    """
+    ordered = sorted(keys, key=lambda key: key.created)
+    if not ordered or now - ordered[-1].created >= EVERY:
+        ordered.append(make())
+    shown = [key for key in ordered if now - key.created >= SHOWN]
+    signing = shown[-1] if shown else ordered[0]
+    is_alone = now - signing.created >= SHOWN + KEPT
+    newer = [key for key in ordered if key.created > signing.created]
+    older = [key for key in ordered if key.created < signing.created and not is_alone]
+    return (signing, *newer, *reversed(older))

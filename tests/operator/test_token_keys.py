@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+
+from cais_operator import pki
+from cais_operator.desired import token_keys_secret
+from cais_operator.token_keys import EVERY, KEPT, SHOWN, TokenKey, known, text, turned
+from operator_builders import NOW, SETTINGS, registry, secret
+from support.operator_bench import KEY, bench
+
+HOUR = timedelta(hours=1)
+
+
+def key(name: str, age: timedelta) -> TokenKey:
+    return TokenKey(created=NOW - age, pem=name)
+
+
+def make(at: datetime = NOW) -> Callable[[], TokenKey]:
+    return lambda: TokenKey(created=at, pem="made")
+
+
+@pytest.mark.parametrize(
+    ("there", "order"),
+    [
+        ([], "made"),
+        ([key("a", timedelta())], "a"),
+        ([key("a", SHOWN)], "a"),
+        ([key("a", EVERY - HOUR)], "a"),
+        ([key("a", EVERY)], "a made"),
+        ([key("a", EVERY), key("b", timedelta())], "a b"),
+        ([key("a", EVERY), key("b", SHOWN - timedelta(seconds=1))], "a b"),
+        ([key("b", SHOWN), key("a", EVERY)], "b a"),
+        ([key("a", EVERY), key("b", SHOWN + KEPT - timedelta(seconds=1))], "b a"),
+        ([key("a", EVERY), key("b", SHOWN + KEPT)], "b"),
+        ([key("a", 3 * EVERY), key("b", 2 * EVERY)], "b made"),
+        ([key("a", -HOUR)], "a"),
+    ],
+)
+def test_keys_take_turns_and_each_is_shown_before_and_kept_after_it_signs(
+    there: list[TokenKey], order: str
+) -> None:
+    assert " ".join(one.pem for one in turned(there, NOW, make())) == order
+
+
+def test_at_each_hour_of_half_a_year_every_token_that_can_be_good_has_its_key() -> None:
+    """Tokens live an hour at most, and files reach a pod within minutes, an hour at the most."""
+    keys: tuple[TokenKey, ...] = ()
+    before: tuple[TokenKey, ...] = ()
+    signers = set()
+    for hours in range(24 * 180):
+        now = NOW + hours * HOUR
+        keys = turned(keys, now, make(now))
+        assert turned(keys, now, make(now)) == keys
+        if before:
+            assert keys[0] in before
+            assert before[0] in keys
+        signers.add(keys[0].created)
+        assert len(keys) <= 3
+        before = keys
+    assert len(signers) == 6
+
+
+def test_what_was_written_is_read_back() -> None:
+    keys = (pki.new_token_key(NOW), pki.new_token_key(NOW - EVERY))
+    written = token_keys_secret(registry(), SETTINGS, keys)
+    assert known(written) == keys
+
+
+GOOD = text((pki.new_token_key(NOW),))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        GOOD + "more",
+        "before" + GOOD,
+        GOOD.replace("created", "made"),
+        GOOD.replace("2026", "1x26"),
+        GOOD.replace("+00:00", ""),
+        GOOD.replace("PRIVATE", "PUBLIC"),
+    ],
+)
+def test_what_somebody_else_has_changed_is_made_anew(broken: str) -> None:
+    assert known(secret(keys=GOOD))
+    assert known(secret(keys=broken)) == ()
+    assert known(None) == ()
+    assert known({"data": {"keys": "%"}}) == ()
+
+
+def test_no_key_shows_in_a_message() -> None:
+    made = pki.new_token_key(NOW)
+    assert made.pem not in repr(made)
+
+
+async def test_the_operator_changes_keys_by_their_age_and_nothing_else_with_them() -> None:
+    made = bench()
+    await made.settle()
+    first = made.text("team-token-keys", "keys")
+    made.cluster.requests.clear()
+    for passed, count in ((EVERY, 2), (EVERY + SHOWN, 2), (EVERY + SHOWN + KEPT, 1)):
+        made.now = NOW + passed
+        for _ in range(2):
+            await made.operator().reconcile(KEY)
+        assert made.text("team-token-keys", "keys").count("BEGIN") == count
+    assert made.text("team-token-keys", "keys") != first
+    changed = {(verb, name) for verb, kind, name in made.cluster.writes if kind == "Secret"}
+    assert changed == {("replace", "team-token-keys")}
+    assert not [kind for _, kind, _ in made.cluster.writes if kind in ("Deployment", "ConfigMap")]
