@@ -130,9 +130,9 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         text = run(Path(name), options.images)
-    print(f"\n{text}")
-    for page in options.write:
-        put_section(page, TITLE, text)
+        print(f"\n{text}", flush=True)
+        for page in options.write:
+            put_section(page, TITLE, text)
     return 0
 
 
@@ -156,6 +156,7 @@ def run(folder: Path, count: int) -> str:
         delete(peer, dead)
         tell("deleted from Distribution", begin)
     theirs = collect_distribution(folder / "v3", program)
+    print("collected with both", flush=True)
     gone = len(dead) * (LAYERS + 1)
     check_gone("ours", found["run"]["blobsDeleted"], gone)
     left = sum(1 for _ in (folder / "v3").glob("data/docker/registry/v2/blobs/sha256/*/*/data"))

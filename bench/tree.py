@@ -7,7 +7,7 @@ import hashlib
 import json
 from pathlib import Path
 
-REPOSITORIES, LAYERS = 100, 9
+LAYERS, IMAGES_EACH = 9, 20
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 
@@ -15,7 +15,7 @@ def make_tree(root: Path, images: int) -> list[tuple[str, str]]:
     """Write what Distribution would have stored of so many images; their repositories, digests."""
     made = []
     for number in range(images):
-        repository = f"team/app{number % REPOSITORIES}"
+        repository = f"team/app{number // IMAGES_EACH}"
         blobs = [_blob(root, repository, f"{number}.{part}") for part in range(LAYERS + 1)]
         config, *layers = [
             {"mediaType": "application/octet-stream", "digest": digest, "size": size}
