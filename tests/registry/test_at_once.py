@@ -87,7 +87,7 @@ async def test_who_asked_first_gets_the_error_and_nobody_waits_for_ever() -> Non
     assert second.cancelled()
 
 
-async def test_a_thread_has_ended_when_a_cancelled_wait_for_it_ends() -> None:
+async def test_work_in_a_thread_has_ended_when_a_wait_that_is_cancelled_twice_ends() -> None:
     begun, go, ended = threading.Event(), threading.Event(), threading.Event()
 
     def work() -> None:
@@ -96,11 +96,21 @@ async def test_a_thread_has_ended_when_a_cancelled_wait_for_it_ends() -> None:
         ended.set()
         raise OSError
 
-    waiting = asyncio.create_task(to_its_end(work))
+    waiting = asyncio.create_task(to_its_end(asyncio.to_thread(work)))
     await asyncio.to_thread(begun.wait)
-    waiting.cancel()
-    await asyncio.sleep(0)
+    for _ in range(2):
+        waiting.cancel()
+        await asyncio.sleep(0)
     go.set()
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert ended.is_set()
+
+
+async def test_what_comes_to_its_end_gives_its_result_or_error() -> None:
+    async def fail() -> None:
+        raise LookupError
+
+    assert await to_its_end(asyncio.sleep(0, "done")) == "done"
+    with pytest.raises(LookupError):
+        await to_its_end(fail())

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
@@ -72,11 +72,17 @@ class Once(Generic[K, T]):
         return result
 
 
-async def to_its_end(work: Callable[[], T]) -> T:
-    """Work in a thread, which has ended also when whoever waits is cancelled."""
-    working = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        return await asyncio.shield(working)
-    except asyncio.CancelledError:
-        await asyncio.gather(working, return_exceptions=True)
-        raise
+async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """Do what has ended, one way or the other, also when whoever waits for it is cancelled."""
+    working = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not working.done():
+        try:
+            await asyncio.wait([working])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is None:
+        return await working
+    if not working.cancelled():
+        working.exception()  # nobody waits for it any more
+    raise cancelled

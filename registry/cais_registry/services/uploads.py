@@ -189,7 +189,7 @@ class Uploads:
             async with self._within_quota(ref):
                 return await self._finish(ref, digest, chunk, room, is_ours_alone=True)
         except BaseException:
-            await asyncio.shield(self._publisher.drop(ref.id.value))
+            await to_its_end(self._publisher.drop(ref.id.value))
             raise
         finally:
             self._sessions.forget(ref)
@@ -221,10 +221,10 @@ class Uploads:
         ref = UploadRef(repo=repo, principal=principal, id=UploadId(upload))
         try:
             self._failpoint("U3.publish")
-            size = await to_its_end(partial(place, upload, digest))
+            size = await to_its_end(asyncio.to_thread(place, upload, digest))
             await self._publisher.adopt(ref, digest, size)
         except BaseException:
-            await asyncio.shield(self._publisher.drop(upload))
+            await to_its_end(self._publisher.drop(upload))
             raise
         return size
 
@@ -246,7 +246,7 @@ class Uploads:
             yield
         except QuotaExceeded as error:
             self._sessions.forget(ref)
-            await asyncio.shield(self._publisher.drop(ref.id.value))
+            await to_its_end(self._publisher.drop(ref.id.value))
             raise await self._changes.explained(error) from None
 
     async def _insert(
@@ -264,7 +264,7 @@ class Uploads:
         try:
             await self._changes.write(partial(self._insert_within_limits, new))
         except asyncio.CancelledError:  # it may be written all the same
-            await asyncio.shield(self._publisher.drop(new.id))
+            await to_its_end(self._publisher.drop(new.id))
             raise
         return new.id
 
