@@ -3,7 +3,8 @@
 
     python bench/listings.py [--tags 1000000] [--teams 1000] [--asks 300]
 
-The rows are made in the database itself; then the real server is asked, on one connection.
+The rows are made in the database itself, SQLite and then PostgreSQL; then the real server is asked,
+on one connection.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from cais_registry.services.core import open_core
 from cais_registry.stores.connection import Connection
+from support import postgresql
 from support.registry import Server, htpasswd, make_certificate, running
 
 TAGS = 1_000_000
@@ -62,15 +65,24 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """Milliseconds of a page, by its length: median and 99th percentile."""
+    """Milliseconds of a page, by its length: median and 99th percentile.
+
+    Attributes:
+        case: What was asked for.
+        database: Where it was kept.
+        times: By the length of the page.
+    """
 
     case: Case
+    database: str
     times: dict[int, tuple[float, float]]
 
 
 _REPOSITORIES = """
     INSERT INTO repository (name, created_at)
-    WITH RECURSIVE n(i) AS (SELECT :first UNION ALL SELECT i + 1 FROM n WHERE i < :last)
+    WITH RECURSIVE n(i) AS (
+        SELECT CAST(:first AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < :last
+    )
     SELECT 'team-' || (i / 100) || '/app-' || (:first / 100 + i % 100), 0 FROM n
 """
 _MANIFESTS = """
@@ -80,7 +92,9 @@ _MANIFESTS = """
 """
 _TAGS = """
     INSERT INTO tag (repo_id, name, manifest_digest, created_at, updated_at)
-    WITH RECURSIVE n(i) AS (SELECT :first UNION ALL SELECT i + 1 FROM n WHERE i < :last)
+    WITH RECURSIVE n(i) AS (
+        SELECT CAST(:first AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < :last
+    )
     SELECT (SELECT MIN(id) FROM repository), 'v' || i, 'sha256:0', 0, 0 FROM n
 """
 
@@ -91,11 +105,12 @@ def fill(connection: Connection, *, tags: int, teams: int) -> None:
     connection.execute(_REPOSITORIES, {"first": first, "last": first + teams * APPS - 1})
     connection.execute(_MANIFESTS)
     connection.execute(_TAGS, {"first": _FIRST, "last": _FIRST + tags - 1})
+    connection.execute("ANALYZE")  # PostgreSQL does so by itself, a minute later
 
 
-async def prepare(data: Path, *, tags: int, teams: int) -> None:
-    """Lay out a data folder that holds them."""
-    core = await open_core(data)
+async def prepare(data: Path, url: str | None, *, tags: int, teams: int) -> None:
+    """Lay out a data folder, and the database at a URL if there is one, that holds them."""
+    core = await open_core(data, database_url=url)
     await core.database.write(partial(fill, tags=tags, teams=teams))
     await core.close()
 
@@ -123,21 +138,41 @@ def cases(*, tags: int, teams: int) -> Iterator[Case]:
 def measured(
     folder: Path, *, tags: int = TAGS, teams: int = TEAMS, asks: int = ASKS
 ) -> list[Figure]:
-    """Ask for each kind of page again and again."""
-    asyncio.run(prepare(folder / "data", tags=tags, teams=teams))
+    """Ask for each kind of page again and again, over each kind of database."""
+    figures = []
+    with postgresql.cluster() as cluster:
+        for database, url in (("SQLite", None), ("PostgreSQL", cluster.create("listings"))):
+            place = folder / database
+            place.mkdir()
+            with _serving(place, url, tags=tags, teams=teams) as server:
+                figures += [
+                    _figure(server, case, database, asks) for case in cases(tags=tags, teams=teams)
+                ]
+    return figures
+
+
+@contextmanager
+def _serving(folder: Path, url: str | None, *, tags: int, teams: int) -> Iterator[Server]:
+    asyncio.run(prepare(folder / "data", url, tags=tags, teams=teams))
     pair = make_certificate(folder)
     (folder / "users").write_text(htpasswd(**dict.fromkeys(_RULES, "x")))
     rules = [
         {"users": [user], "repositories": [glob], "actions": ["pull"]}
         for user, glob in _RULES.items()
     ]
-    config = {"auth": {"htpasswdFile": str(folder / "users")}, "access": {"rules": rules}}
+    config: dict[str, object] = {
+        "auth": {"htpasswdFile": str(folder / "users")},
+        "access": {"rules": rules},
+    }
+    if url is not None:
+        (folder / "url").write_text(url)
+        config["database"] = {"urlFile": str(folder / "url")}
     flags = ("--tls-cert", pair[0], "--tls-key", pair[1])
     with running(folder, *flags, config=config, login="admin:x") as server:
-        return [_figure(server, case, asks) for case in cases(tags=tags, teams=teams)]
+        yield server
 
 
-def _figure(server: Server, case: Case, asks: int) -> Figure:
+def _figure(server: Server, case: Case, database: str, asks: int) -> Figure:
     connection = server.connect()
     asks = asks if case.user != "wild" else max(asks // 10, 2)  # each looks at all names
     times = {}
@@ -145,7 +180,7 @@ def _figure(server: Server, case: Case, asks: int) -> Figure:
         took = sorted(_ask(connection, case, length) for _ in range(asks))
         times[length] = (quantiles(took, n=2)[0] * 1000, quantiles(took, n=100)[98] * 1000)
     connection.close()
-    return Figure(case=case, times=times)
+    return Figure(case=case, database=database, times=times)
 
 
 def _ask(connection: http.client.HTTPConnection, case: Case, length: int) -> float:
@@ -165,12 +200,14 @@ def _ask(connection: http.client.HTTPConnection, case: Case, length: int) -> flo
 def table(figures: list[Figure]) -> str:
     """A Markdown table."""
     lengths = [f"{length} on a page, p50 | p99" for length in _PAGES]
-    lines = [f"| listing | who | page | {' | '.join(lengths)} |", "|" + "---|" * (3 + 4)]
+    lines = [f"| database | listing | who | page | {' | '.join(lengths)} |", "|" + "---|" * (4 + 4)]
     for figure in figures:
         case = figure.case
         times = [f"{value:.1f} ms" for pair in figure.times.values() for value in pair]
         rule = f"`{_RULES[case.user]}`"
-        lines.append(f"| {case.listing} | {rule} | {case.where} | {' | '.join(times)} |")
+        lines.append(
+            f"| {figure.database} | {case.listing} | {rule} | {case.where} | {' | '.join(times)} |"
+        )
     return "\n".join(lines)
 
 
