@@ -37,7 +37,8 @@ def on_a_clock(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
 async def move(pace: Pace, *steps: tuple[float, int]) -> None:
     """Take steps of so many seconds, each with so many bytes."""
     for seconds, count in steps:
-        await pace.wait(asyncio.sleep(seconds))
+        with pace:
+            await asyncio.sleep(seconds)
         pace.moved(count)
 
 

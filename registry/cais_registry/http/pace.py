@@ -4,33 +4,57 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from typing import TypeVar
+from types import TracebackType
+from typing import Any
 
 from cais_registry.http.patience import Patience
 
-T = TypeVar("T")
-
 
 class Pace:
-    """Watches over one body, in either direction."""
+    """Watches over one body, in either direction: `with pace:` around each wait for the client.
+
+    Entered for every piece of every body: two calls of functions cost less than the coroutines
+    that would wrap what is awaited. Leaving raises TimeoutError if the client was too slow.
+    """
+
+    __slots__ = ("_began", "_cancelling", "_left", "_loop", "_moved", "_patience", "_task")
 
     def __init__(self, patience: Patience) -> None:
+        """Prepare; the first span of time begins with the first wait.
+
+        Args:
+            patience: Gives up whoever is too slow.
+        """
+        self._task: asyncio.Task[Any] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._patience = patience
         self._left = patience.slowest.seconds
-        self._moved = 0
+        self._moved = self._cancelling = 0
+        self._began = 0.0
 
-    async def wait(self, step: Awaitable[T]) -> T:
-        """Wait for the client to take or send something.
+    def __enter__(self) -> None:
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
+        if task is None:
+            raise RuntimeError("only a task can be given up")
+        self._loop, self._task, self._cancelling = loop, task, task.cancelling()
+        self._began = began = loop.time()
+        self._patience.begin(task, began + self._left)
 
-        Raises:
-            TimeoutError: If it is too slow.
-        """
-        clock = asyncio.get_running_loop().time
-        began = clock()
-        result = await self._patience.wait(step, began + self._left)
-        self._left -= clock() - began
-        return result
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        loop, task, self._task = self._loop, self._task, None
+        if loop is None or task is None:
+            raise RuntimeError("nobody waits")
+        self._left -= loop.time() - self._began
+        if not self._patience.end(task) or kind is not asyncio.CancelledError:
+            return
+        if task.uncancel() <= self._cancelling:  # else somebody besides has cancelled it
+            raise TimeoutError from None
 
     def moved(self, count: int) -> None:
         """Bytes were taken or sent; enough of them begin a new span of time."""

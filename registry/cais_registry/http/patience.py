@@ -4,11 +4,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-T = TypeVar("T")
 LOOK_SECONDS: Final = 0.25
 
 
@@ -41,32 +39,29 @@ class Patience:
         self._given_up: set[asyncio.Task[Any]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    async def wait(self, step: Awaitable[T], until: float) -> T:
-        """Wait for something that a client does.
+    def begin(self, task: asyncio.Task[Any], until: float) -> None:
+        """A task waits for something that a client does; it is cancelled if that is not done.
 
         Args:
-            step: What it does.
+            task: Who waits; `end` has to follow.
             until: When it has to be done, in seconds of the loop's clock, to `LOOK_SECONDS`.
-
-        Raises:
-            TimeoutError: If it was not.
         """
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        if task is None:
-            raise RuntimeError("only a task can be given up")
-        before = task.cancelling()
         self._until[task] = until
         if self._timer is None:
+            loop = asyncio.get_running_loop()
             self._timer = loop.call_later(LOOK_SECONDS, self._look, loop)
-        try:
-            return await step
-        except asyncio.CancelledError:
-            if task in self._given_up and task.uncancel() <= before:
-                raise TimeoutError from None
-            raise
-        finally:
-            del self._until[task]
-            self._given_up.discard(task)
+
+    def end(self, task: asyncio.Task[Any]) -> bool:
+        """A task waits no more.
+
+        Returns:
+            Whether it was cancelled because it had waited too long.
+        """
+        del self._until[task]
+        if task not in self._given_up:
+            return False
+        self._given_up.discard(task)
+        return True
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         """Give up whoever waits too long; come back while anyone waits."""

@@ -57,9 +57,16 @@ class Body:
             SizeInvalid: If the client goes away before the end.
             RequestTimeout: If it stops sending, or hardly sends.
         """
+        pace = self._pace = self._pace or Pace(self._patience)
         while not self.is_finished:
-            piece = await self._next()
-            if piece:
+            try:
+                with pace:
+                    message = await self._receive()
+            except TimeoutError as error:
+                raise RequestTimeout(
+                    "the body came too slowly, or not at all; ask how far it is and send the rest"
+                ) from error
+            if piece := self._taken(message, pace):
                 yield piece
 
     async def read(self, *, limit: int) -> bytes:
@@ -89,19 +96,13 @@ class Body:
         end = self.received + _LINGER_BYTES
         try:
             async with asyncio.timeout(_LINGER_SECONDS):
-                while not self.is_finished and self.received < end:
-                    await self._next()
+                async for _ in self:
+                    if self.received >= end:
+                        return
         except (TimeoutError, SizeInvalid, RequestTimeout):
             return
 
-    async def _next(self) -> bytes:
-        pace = self._pace = self._pace or Pace(self._patience)
-        try:
-            message = await pace.wait(self._receive())
-        except TimeoutError as error:
-            raise RequestTimeout(
-                "the body came too slowly, or not at all; ask how far it is and send the rest"
-            ) from error
+    def _taken(self, message: Message, pace: Pace) -> bytes:
         if message["type"] != "http.request":
             self.is_finished = True
             raise SizeInvalid("the connection ended before the body did")

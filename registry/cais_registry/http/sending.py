@@ -117,7 +117,8 @@ async def _send_pieces(
                 more = sent + len(piece) < length
                 message = {"type": "http.response.body", "body": piece, "more_body": more}
                 try:
-                    await pace.wait(send(message))
+                    with pace:
+                        await send(message)
                 except TimeoutError:
                     raise Stalled(sent) from None
                 sent += len(piece)
