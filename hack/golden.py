@@ -17,6 +17,7 @@ from cais_operator import desired, names
 from cais_operator.brought import Brought
 from cais_operator.certificates import Authority, Facts, Leaf
 from cais_operator.credentials import UserEntry
+from cais_operator.jwks import Published
 from cais_operator.names import Hosts
 from cais_operator.render import Manifest
 from cais_operator.resource import Registry, parse
@@ -35,6 +36,7 @@ _BROUGHT = Brought(
     facts=Facts(not_before=_EVER, not_after=_EVER, dns=frozenset(), ips=frozenset(), sha256=""),
 )
 _KEY = TokenKey(created=datetime(2026, 3, 1, tzinfo=UTC), pem="a key of tokens\n")
+_ISSUER = Published(issuer="https://kubernetes.default.svc", keys="public keys")
 _IMAGE = "cais-registry:golden"
 
 
@@ -64,7 +66,8 @@ def _children(registry: Registry, settings: Settings) -> Iterator[Manifest]:
     yield desired.network_policy(registry, settings)
     yield desired.gc_network_policy(registry, settings)
     yield desired.service_account(registry, settings)
-    yield desired.config_map(registry, settings)
+    issuer = _ISSUER if registry.spec.access.names_service_accounts else None
+    yield desired.config_map(registry, settings, issuer)
     if not registry.spec.tls.is_disabled:
         yield desired.ca_config_map(registry, settings, _CA.bundle)
     yield from [] if claim is None else [claim]

@@ -42,6 +42,7 @@ DATA_DIRECTORY = "/data"
 CONFIG_FILE = "/etc/cais/config/server.yaml"
 HTPASSWD_FILE = "/etc/cais/users/htpasswd"
 TOKEN_KEYS_FILE = "/etc/cais/tokens/keys"  # noqa: S105 - the name of a file
+CLUSTER_KEYS_FILE = "/etc/cais/config/kubernetes-jwks.json"
 TLS_CERT_FILE = "/etc/cais/tls/tls.crt"
 TLS_KEY_FILE = "/etc/cais/tls/tls.key"
 
@@ -217,6 +218,14 @@ def inside(registry: Registry) -> str:
 def url(registry: Registry) -> str:
     """Return the address inside the cluster, for example `https://team.team-a.svc:5000`."""
     return f"{scheme(registry)}://{inside(registry)}:{PORT}"
+
+
+def audience(registry: Registry) -> str:
+    """Return whom the tokens of ServiceAccounts are to be for, however clients reach the registry.
+
+    No other registry of the cluster has the same, so that none can use what it was shown.
+    """
+    return f"https://{inside(registry)}:{PORT}"
 
 
 def addresses(registry: Registry, hosts: Hosts, node_port: int | None) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cais_operator.brought import Brought, Refusal
+from cais_operator.jwks import Published
 from cais_operator.resource import Quantity
 
 Live = Mapping[str, Any]  # an object as the API server returns it
@@ -50,6 +51,8 @@ class Observed:
         wanted_files: Path to SHA-256 of what the server should have loaded; empty when unknown.
         server: What the server said; None when it was not asked.
         rejected: The API server's words on a child it refused; None when it took all.
+        issuer: The cluster as issuer of tokens; None when unknown, or not asked for.
+        issuer_problem: Why it could not be asked; None when it was, or need not be.
     """
 
     children: Mapping[tuple[str, str], Live] = field(default_factory=dict)
@@ -59,6 +62,8 @@ class Observed:
     wanted_files: Mapping[str, str] = field(default_factory=dict)
     server: ServerState | None = None
     rejected: str | None = None
+    issuer: Published | None = None
+    issuer_problem: str | None = None
 
     def child(self, kind: str, name: str) -> Live | None:
         """Return the object of that kind and name, or None."""

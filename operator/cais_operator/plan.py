@@ -106,6 +106,9 @@ def _rules(registry: Registry, observed: Observed) -> Iterator[Problem]:
     del observed
     known = {user.name for user in registry.spec.access.users}
     for at, rule in enumerate(registry.spec.access.rules):
+        if not rule.users and not rule.service_accounts:
+            text = "must name users or serviceAccounts"
+            yield Problem(field=f"spec.access.rules[{at}]", value=None, rule=text)
         for here, user in enumerate(rule.users):
             if user not in known:
                 text = f"is no user of spec.access.users; known are {_list(sorted(known))}"

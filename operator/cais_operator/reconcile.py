@@ -27,6 +27,7 @@ from cais_operator import (
 from cais_operator.cluster import Children, Cluster, Object
 from cais_operator.converge import Writer
 from cais_operator.errors import Conflict, InvalidSpec, NotFound, Rejected
+from cais_operator.identities import Identities
 from cais_operator.material import Generator, Material
 from cais_operator.node_trust.entries import Entry
 from cais_operator.registry_api import RegistryApi
@@ -78,6 +79,7 @@ class Reconciler:
         self._writer = Writer(cluster, children)
         self._generator = Generator(cluster, self._writer, settings)
         self._server = Server(cluster, self._observer, server)
+        self._identities = Identities(cluster)
         self._reporter = Reporter(cluster)
         self._requests = Requests(cluster, self._server, self._reporter)
 
@@ -98,6 +100,7 @@ class Reconciler:
             return Outcome(after=self._settings.resync)
         world = await self._observer.look(registry)
         await self._judge(registry, world)
+        await self._identities.look(registry, world)
         problems = plan.problems(registry, world.seen())
         may_write = not problems and not registry.spec.paused
         if may_write:
@@ -177,7 +180,7 @@ class Reconciler:
             return
         if users is None or keys is None:
             return
-        config = desired.config_map(registry, self._settings)
+        config = desired.config_map(registry, self._settings, world.observed.issuer)
         world.learn(wanted_files=desired.loaded_files(config, users, tls, keys))
 
     async def _still_there(self, registry: Registry) -> bool:
@@ -255,7 +258,7 @@ def _rest(
     # A server that waits for its first certificate is not started; one that runs goes on as it is.
     if made.tls is not None or registry.spec.tls.is_disabled:
         manifests += (
-            desired.config_map(registry, settings),
+            desired.config_map(registry, settings, world.observed.issuer),
             desired.ca_config_map(registry, settings, made.bundle) if made.bundle else None,
             desired.deployment(registry, settings),
             desired.cron_job(registry, settings, _way(registry, world, made)),

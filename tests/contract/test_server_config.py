@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import golden
 from cais_operator import desired, names, pki, token_keys
+from cais_operator.jwks import Published
 from cais_operator.resource import Duration, checks
 from cais_registry.config import document, settings
 from cais_registry.config.settings import Settings
@@ -103,6 +104,23 @@ def test_what_a_spec_does_not_ask_for_is_not_written() -> None:
     assert not {"quota", "readOnly", "immutableTags", "retention"} & set(json.loads(text))
     assert _read(text).quota is None
     assert _read(_config({"readOnly": True})).read_only
+
+
+@given(
+    st.from_regex(checks.DNS_LABEL.regex, fullmatch=True).filter(checks.DNS_LABEL.allows),
+    st.none()
+    | st.from_regex(checks.DNS_SUBDOMAIN.regex, fullmatch=True).filter(checks.DNS_SUBDOMAIN.allows),
+)
+def test_the_server_takes_every_service_account_that_a_spec_may_name(
+    namespace: str, name: str | None
+) -> None:
+    account = {"namespace": namespace, **({} if name is None else {"name": name})}
+    rule = {"serviceAccounts": [account], "repositories": ["**"], "actions": ["pull"]}
+    issuer = Published(issuer="https://kubernetes.default.svc", keys="{}")
+    config = desired.config_map(registry({"access": {"rules": [rule]}}), SETTINGS, issuer)
+    access = _read(config["data"]["server.yaml"]).access
+    assert access.rules[-1].identities == (f"system:serviceaccount:{namespace}:{name or '*'}",)
+    assert access.issuers[0].audiences == ("https://team.team-a.svc:5000",)
 
 
 TIMES = ["1s", "90m", "720h", "87600h"]

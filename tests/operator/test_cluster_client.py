@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The client against a small real HTTP server: what it sends, and what it makes of odd answers."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -185,3 +186,44 @@ async def test_a_watch_that_is_refused_for_its_age_is_expired(tmp_path: Path) ->
     async with client_of(handler, tmp_path) as client:
         with pytest.raises(Expired):
             await anext(client.watch(SERVICES, "4"))
+
+
+@pytest.mark.parametrize("size", [100, 101, 10_000_000])
+async def test_a_document_is_read_up_to_a_size(tmp_path: Path, size: int) -> None:
+    handler, seen = answering(web.Response(body=b"x" * size))
+    async with client_of(handler, tmp_path) as client:
+        if size <= 100:
+            assert await client.document("/openid/v1/jwks", most=100) == b"x" * size
+        else:
+            with pytest.raises(errors.ApiUnavailable, match="more than 100 bytes"):
+                await client.document("/openid/v1/jwks", most=100)
+    assert [one.path for one in seen] == ["/openid/v1/jwks"]
+
+
+async def test_a_document_that_does_not_end_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def dripping(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(b"x")
+            await asyncio.sleep(0.02)
+
+    monkeypatch.setattr("cais_operator.cluster.client.DOCUMENT_TIMEOUT", 0.3)
+    async with client_of(dripping, tmp_path) as client:
+        with pytest.raises(errors.ApiUnavailable, match="cannot be reached for /openid"):
+            await client.document("/openid/v1/jwks", most=1000)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(403, errors.Rejected), (404, errors.NotFound), (503, errors.ApiUnavailable)],
+)
+async def test_a_document_that_is_not_given_is_an_error(
+    tmp_path: Path, status: int, kind: type[Exception]
+) -> None:
+    handler, _ = answering(web.Response(status=status, text="no"))
+    async with client_of(handler, tmp_path) as client:
+        with pytest.raises(kind):
+            await client.document("/openid/v1/jwks", most=100)

@@ -5,29 +5,10 @@ A contract test sees to it that no rule is without a case; an integration test a
 API server.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
-Spec = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One rule.
-
-    Attributes:
-        message: The rule's message, as it begins.
-        accepted: A spec that the rule lets pass.
-        refused: One that it does not.
-        before: For rules about a change: the spec as it was.
-        names: A name that is accepted and one that is refused, for the rule about names.
-    """
-
-    message: str
-    accepted: Spec
-    refused: Spec
-    before: Spec | None = None
-    names: tuple[str, str] = ("team", "team")
+from support.crd_access_cases import ACCESS_BROKEN, ACCESS_CASES
+from support.crd_case import Case, Spec
 
 
 def _volume(**volume: Any) -> Spec:
@@ -60,6 +41,7 @@ def _pod(**pod: Any) -> Spec:
 
 
 CASES = (
+    *ACCESS_CASES,
     Case(
         message="metadata.name must begin with a letter",
         accepted={},
@@ -247,6 +229,7 @@ CASES = (
 
 # What the schema alone refuses, and the field that the refusal names.
 BROKEN: tuple[tuple[str, Spec], ...] = (
+    *ACCESS_BROKEN,
     ("spec.storage.volume.size", _volume(size="-1Gi")),
     ("spec.storage.volume.size", _volume(size="1e3")),
     ("spec.storage.volume.onDelete", _volume(onDelete="Keep")),
@@ -263,7 +246,6 @@ BROKEN: tuple[tuple[str, Spec], ...] = (
     ("spec.access.anonymous[0]", {"access": {"anonymous": ["push"]}}),
     ("spec.access.users[1]", {"access": {"users": [{"name": "ci"}, {"name": "ci"}]}}),
     ("spec.access.users[0].name", {"access": {"users": [{"name": "Ci"}]}}),
-    ("spec.access.rules[0].users", {"access": {"rules": [{"repositories": ["a"], "actions": []}]}}),
     ("spec.expose.hostnames[0]", {"expose": {"hostnames": ["10.0.0.1"]}}),
     ("spec.expose.hostnames[0]", {"expose": {"hostnames": ["localhost"]}}),
     ("spec.expose.type", {"expose": {"type": "Ingress"}}),

@@ -25,6 +25,7 @@ class FakeCluster:
         self.requests: list[tuple[str, str, str]] = []  # verb, kind, name
         self.before: Callable[[str, str, str], None] = lambda *_: None
         self.after: Callable[[str, str, str], None] = lambda *_: None
+        self.documents: dict[str, bytes | Exception] = {}  # by path
         self._versions = itertools.count(1)
         self._ids = itertools.count(1)
 
@@ -108,6 +109,14 @@ class FakeCluster:
         if self._find(kind, namespace, name)["metadata"]["uid"] != uid:
             raise errors.Conflict(f"{kind} {name} is another one")
         del self.objects[kind, namespace, name]
+
+    async def document(self, path: str, *, most: int) -> bytes:
+        self._note("get", "", path)
+        found = self.documents.get(path, errors.NotFound(f"{path}: not found"))
+        if isinstance(found, Exception):
+            raise found
+        assert len(found) <= most
+        return found
 
     async def watch(self, selection: Selection, resource_version: str) -> AsyncIterator[WatchEvent]:
         for _ in ():

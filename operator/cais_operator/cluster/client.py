@@ -20,6 +20,7 @@ from cais_operator.cluster.kinds import kind_of
 
 PAGE = 500  # objects of one LIST request
 REQUEST_TIMEOUT = 30.0  # seconds
+DOCUMENT_TIMEOUT = 10.0  # seconds
 WATCH_SILENCE = 150.0  # seconds; bookmarks come every minute
 WATCH_LENGTH = 570  # seconds; then the API server ends it and the next one starts
 _ERRORS = 400  # HTTP statuses from here on
@@ -113,6 +114,23 @@ class Client:
         body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
         path = kind_of(kind).path(namespace, name)
         await self._send("DELETE", path, f"{kind} {namespace}/{name}", body=body)
+
+    async def document(self, path: str, *, most: int) -> bytes:
+        """See `interface.Cluster`."""
+        timeout = aiohttp.ClientTimeout(total=DOCUMENT_TIMEOUT)
+        try:
+            response = await _request(self._short, "GET", path, {}, "*/*", timeout=timeout)
+            async with response:
+                data = b""
+                while len(data) <= most and (more := await response.content.read(most + 1)):
+                    data += more
+        except _UNREACHABLE as error:
+            raise _unavailable(path, error) from error
+        if response.status >= _ERRORS:
+            raise error_from(response.status, response.headers, data[:most], path)
+        if len(data) > most:
+            raise errors.ApiUnavailable(f"{path} of the API server has more than {most} bytes")
+        return data
 
     async def watch(self, selection: Selection, resource_version: str) -> AsyncIterator[WatchEvent]:
         """See `interface.Cluster`."""

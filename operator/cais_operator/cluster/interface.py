@@ -81,6 +81,14 @@ class Cluster(Protocol):
         """Delete the object of exactly that uid, else `Conflict`."""
         ...
 
+    async def document(self, path: str, *, most: int) -> bytes:
+        """Return what the API server itself says under a path that is no resource's.
+
+        Raises:
+            ApiUnavailable: Also when it is longer than `most` bytes.
+        """
+        ...
+
     def watch(self, selection: Selection, resource_version: str) -> AsyncIterator[WatchEvent]:
         """Yield what changes from there on until the API server ends it.
 

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from cais_operator import names, token_keys
+from cais_operator.desired import identities
 from cais_operator.desired.metadata import finish
+from cais_operator.jwks import Published
 from cais_operator.observed import Live
 from cais_operator.render import Manifest, render
 from cais_operator.resource import Registry, RetentionRule, Rule, Spec
 from cais_operator.settings import Settings
 
-_CONFIG_KEY = "server.yaml"
+_CONFIG_KEY = identities.CONFIG_KEY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,11 +26,20 @@ class _ConfigMap:
     data: Mapping[str, str]
 
 
-def config_map(registry: Registry, settings: Settings) -> Manifest:
-    """Return the ConfigMap with the server's configuration; its text is JSON, which is YAML."""
-    parts = {**static_part(), **_live_part(registry), "tokens": _tokens(registry, settings)}
+def config_map(registry: Registry, settings: Settings, issuer: Published | None = None) -> Manifest:
+    """Return the ConfigMap with the server's configuration; its text is JSON, which is YAML.
+
+    Args:
+        registry: Whose.
+        settings: Of the operator.
+        issuer: The cluster as issuer of tokens, where ServiceAccounts are named; None while it is
+            unknown: they are nobody then.
+    """
+    tokens = _tokens(registry, settings)
+    parts = {**static_part(), **_live_part(registry, issuer), "tokens": tokens}
     text = json.dumps(parts, indent=2, ensure_ascii=False)
-    context = _ConfigMap(name=names.config_map(registry), data={_CONFIG_KEY: text + "\n"})
+    data = {_CONFIG_KEY: text + "\n", **identities.files(issuer)}
+    context = _ConfigMap(name=names.config_map(registry), data=data)
     return finish(render("config-map", context), registry)
 
 
@@ -50,6 +61,7 @@ def loaded_files(config: Live, users: Live, tls: Live | None, keys: Live) -> dic
     """
     contents = {
         names.CONFIG_FILE: config["data"][_CONFIG_KEY].encode(),
+        **_keys(config),
         names.HTPASSWD_FILE: base64.b64decode(users["data"]["htpasswd"]),
         names.TOKEN_KEYS_FILE: base64.b64decode(keys["data"][token_keys.FILE]),
     }
@@ -58,20 +70,27 @@ def loaded_files(config: Live, users: Live, tls: Live | None, keys: Live) -> dic
     return {path: hashlib.sha256(content).hexdigest() for path, content in contents.items()}
 
 
+def _keys(config: Live) -> dict[str, bytes]:
+    text = config["data"].get(identities.KEYS_KEY)
+    return {} if text is None else {names.CLUSTER_KEYS_FILE: text.encode()}
+
+
 def static_part() -> dict[str, Any]:
     """Return the settings that the server reads once: a change of them restarts the pod."""
     return {"data": names.DATA_DIRECTORY, "listen": f"0.0.0.0:{names.PORT}"}
 
 
-def _live_part(registry: Registry) -> dict[str, Any]:
+def _live_part(registry: Registry, issuer: Published | None) -> dict[str, Any]:
     access = registry.spec.access
+    rules = (_rule(rule, issuer) for rule in access.rules)
     collection = registry.spec.garbage_collection
     return {
         **_tls(registry),
         "auth": {"htpasswdFile": names.HTPASSWD_FILE, "realm": "cais"},
         "access": {
             "anonymous": list(access.anonymous),
-            "rules": [*_GENERATED_RULES, *(_rule(rule) for rule in access.rules)],
+            "rules": [*_GENERATED_RULES, *(rule for rule in rules if rule is not None)],
+            **identities.issuers(registry, issuer),
         },
         "garbageCollection": {
             "pushLease": str(collection.push_lease),
@@ -139,9 +158,14 @@ def _limits(spec: Spec) -> dict[str, Any]:
     return found
 
 
-def _rule(rule: Rule) -> dict[str, Any]:
+def _rule(rule: Rule, issuer: Published | None) -> dict[str, Any] | None:
+    """One rule; None for one that names nobody who can log in."""
+    accounts = identities.named(rule) if issuer is not None else []
+    if not rule.users and not accounts:
+        return None
     return {
         "users": list(rule.users),
+        **({"identities": accounts} if accounts else {}),
         "repositories": list(rule.repositories),
         "actions": list(rule.actions),
     }

@@ -130,10 +130,19 @@ class User:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceAccounts:
+    """A ServiceAccount, or without a name all of a namespace."""
+
+    namespace: Annotated[str, DNS_LABEL]
+    name: Annotated[str, DNS_SUBDOMAIN] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """Who may do what where; access is the union of all matching rules."""
 
-    users: Annotated[tuple[Annotated[str, DNS_LABEL], ...], AT_LEAST_ONE, Limit(32)]
+    users: Annotated[tuple[Annotated[str, DNS_LABEL], ...], AT_LEAST_ONE, Limit(32)] = ()
+    service_accounts: Annotated[tuple[ServiceAccounts, ...], AT_LEAST_ONE, Limit(32)] = ()
     repositories: Annotated[tuple[Annotated[str, REPOSITORY_GLOB], ...], AT_LEAST_ONE, Limit(32)]
     actions: Annotated[
         tuple[Literal["pull", "create", "push", "delete"], ...], AT_LEAST_ONE, Limit(4)
@@ -147,6 +156,11 @@ class Access:
     anonymous: Annotated[tuple[Literal["pull"], ...], Limit(1)] = ()
     users: Annotated[tuple[User, ...], Limit(64)] = ()
     rules: Annotated[tuple[Rule, ...], Limit(64)] = ()
+
+    @property
+    def names_service_accounts(self) -> bool:
+        """Whether any rule is about ServiceAccounts."""
+        return any(rule.service_accounts for rule in self.rules)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from cais_operator.status import (
     certificate,
     content,
     garbage,
+    identities,
     retention,
     server,
     storage,
@@ -83,6 +84,7 @@ def _conditions(
         storage.condition(registry, observed),
         certificate.condition(registry, observed, now),
         server.condition(registry, observed),
+        identities.condition(registry, observed),
         writable.condition(registry, observed),
     )
     if problems:

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from support.apiserver import ApiServer
-from support.crd_cases import BROKEN, CASES, Case, Spec
+from support.crd_case import Case, Spec
+from support.crd_cases import BROKEN, CASES
 from support.operators import GROUP
 
 PATH = f"{GROUP}/namespaces/default/registries"

@@ -13,6 +13,12 @@ INSTALL = Path(__file__).parents[3] / "manifests/install.yaml"
 SYSTEM = "cais-system"
 USER = f"system:serviceaccount:{SYSTEM}:cais-operator"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
+DECLARED = {"name": "ci", "passwordSecretRef": {"name": "given"}}
+RULE = {
+    "serviceAccounts": [{"namespace": "builds"}],
+    "repositories": ["**"],
+    "actions": ["pull"],
+}
 
 
 def grant(api: ApiServer) -> None:
@@ -32,11 +38,11 @@ def test_nothing_that_the_operator_does_is_forbidden(api: ApiServer, tmp_path: P
     client_certificate(api.folder, tmp_path, "operator", USER)
     kubeconfig = write_kubeconfig(api, tmp_path, "operator")
     with operator(place, tmp_path, f"--kubeconfig={kubeconfig}") as running:
-        ref = {"name": "given"}
         body = {"metadata": {"name": "given"}, "stringData": {"password": "one-of-mine"}}
         api.request("POST", place.path("Secret"), body)
-        place.create_registry({"access": {"users": [{"name": "ci", "passwordSecretRef": ref}]}})
+        place.create_registry({"access": {"users": [DECLARED], "rules": [RULE]}})
         place.wait_complete()
+        wait_for(lambda: place.condition("IdentitiesReady").get("status") == "True", "the keys")
         place.delete("Deployment", "team")
         place.api.merge(place.path("ConfigMap", "team-ca"), {"data": {"ca.crt": "x"}})
         place.api.merge(place.path("Secret", "team-pull"), {"data": {"username": "eA=="}})
