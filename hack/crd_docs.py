@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python hack/crd_docs.py` writes docs/crd.md from the CRD; a test says when it is stale."""
+"""`python hack/crd_docs.py` writes docs/crd.md from the CRDs; a test says when it is stale."""
 
 import json
 import sys
@@ -10,19 +10,27 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).parent.parent
-CRD = ROOT / "crds" / "registries.cais.dev.yaml"
+CRDS = tuple(
+    ROOT / "crds" / f"{plural}.cais.dev.yaml" for plural in ("registries", "registryaccesses")
+)
 PAGE = ROOT / "docs" / "crd.md"
 
-_HEAD = """<!-- Written by hack/crd_docs.py from crds/registries.cais.dev.yaml. -->
-# The resource `Registry`
+_HEAD = """<!-- Written by hack/crd_docs.py from crds/. -->
+# The resources
+
+`Registry` is a registry; `RegistryAccess` is what another namespace asks of one.
+
+`kubectl explain registry.spec` and `kubectl explain registryaccess.spec` show the same as this
+page. Samples are in `manifests/samples/`.
+"""
+_RESOURCE = """
+## The resource `{kind}`
 
 `{version}`, namespaced, short name `{short}`. {description}
-
-`kubectl explain registry.spec` shows the same. Samples are in `manifests/samples/`.
 """
 _AS_IN_PODS = ("pod.affinity",)  # the fields below are described wherever pods are
 _RULES = """
-## Rules
+### {kind}: rules
 
 Refused when it is applied, with the field and these words:
 
@@ -31,27 +39,27 @@ Refused when it is applied, with the field and these words:
 
 def text() -> str:
     """The page."""
-    crd = yaml.safe_load(CRD.read_text())["spec"]
-    version = crd["versions"][0]
+    return "".join((_HEAD, *(part for path in CRDS for part in _resource(path))))
+
+
+def _resource(path: Path) -> Iterator[str]:
+    crd = yaml.safe_load(path.read_text())["spec"]
+    version, kind = crd["versions"][0], crd["names"]["kind"]
     schema = version["schema"]["openAPIV3Schema"]
-    head = _HEAD.format(
+    yield _RESOURCE.format(
+        kind=kind,
         version=f"{crd['group']}/{version['name']}",
         short=crd["names"]["shortNames"][0],
         description=schema["description"],
     )
-    return "".join(
-        (
-            head,
-            *_section("spec", schema["properties"]["spec"]),
-            _RULES,
-            *_rules(schema, ""),
-            *_section("status", schema["properties"]["status"]),
-        )
-    )
+    yield from _section(kind, "spec", schema["properties"]["spec"])
+    yield _RULES.format(kind=kind)
+    yield from _rules(schema, "")
+    yield from _section(kind, "status", schema["properties"]["status"])
 
 
-def _section(name: str, schema: Mapping[str, Any]) -> Iterator[str]:
-    yield f"\n## {name}\n\n{schema['description']}\n"
+def _section(kind: str, name: str, schema: Mapping[str, Any]) -> Iterator[str]:
+    yield f"\n### {kind}: {name}\n\n{schema['description']}\n"
     yield "\n| field | type | default | meaning |\n|---|---|---|---|\n"
     yield from _rows(schema, "")
 

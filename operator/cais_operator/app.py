@@ -9,7 +9,9 @@ import time
 import uuid
 
 from cais_operator import handlers, health, names
+from cais_operator.access import AccessLoops, AccessReconciler
 from cais_operator.cluster import Children, Client, Connection, Selection, connect
+from cais_operator.consumers import Directory
 from cais_operator.errors import CaisError
 from cais_operator.leader import Leader
 from cais_operator.loops import Loops
@@ -36,20 +38,23 @@ class App:
         self._settings = settings
         self._connection = connection
         self._cluster = Client(connection)
-        children = Children()
+        children, directory = Children(), Directory()
         self._queue = WorkQueue(clock)
         self._metrics = Metrics(queued=lambda: len(self._queue), age=self._queue.age)
         reconciler = Reconciler(
             cluster=self._cluster,
             children=children,
+            directory=directory,
             server=server or HttpRegistryApi(),
             settings=settings,
         )
+        self._access = self._access_loops(children, directory)
         self._loops = Loops(
             cluster=self._cluster,
             children=children,
             queue=self._queue,
             reconciler=reconciler,
+            access=self._access,
             metrics=self._metrics,
             settings=settings,
             clock=clock,
@@ -61,11 +66,29 @@ class App:
         self._work: asyncio.Task[None] | None = None
         self._exit_code = 0
 
+    def _access_loops(self, children: Children, directory: Directory) -> AccessLoops:
+        reconciler = AccessReconciler(
+            cluster=self._cluster,
+            children=children,
+            directory=directory,
+            settings=self._settings,
+        )
+        return AccessLoops(
+            cluster=self._cluster,
+            directory=directory,
+            registries=self._queue,
+            reconciler=reconciler,
+            metrics=self._metrics,
+            settings=self._settings,
+            clock=self._clock,
+        )
+
     async def run(self) -> int:
         """Run until a signal comes or the Lease is lost; return the exit code."""
         runner = await health.serve(self._settings.health_listen, self, self._metrics.text)
         try:
-            await self._kind_served()
+            for kind in (names.KIND, names.ACCESS_KIND):
+                await self._kind_served(kind)
             # Created before kopf starts: at its end it cancels whatever began after it.
             self._work = asyncio.create_task(self._lead())
             self._work.add_done_callback(self._ended)
@@ -102,6 +125,7 @@ class App:
     def _changed(self, key: Key) -> None:
         if self._leader.leading:  # the next leader lists them all
             self._queue.add(key)
+            self._access.registry_changed(key)
 
     def _ended(self, work: asyncio.Task[None]) -> None:
         """The work never ends by itself: a lost Lease or a fault is a reason to start anew."""
@@ -109,15 +133,15 @@ class App:
             self._exit_code = 1
         self._stop.set()
 
-    async def _kind_served(self) -> None:
-        """Wait until the API server knows the kind Registry: kopf looks for it only once."""
+    async def _kind_served(self, kind: str) -> None:
+        """Wait until the API server knows a kind of ours: kopf looks for it only once."""
         namespace = next(iter(self._settings.namespaces), None)
-        selection = Selection(kind=names.KIND, namespace=namespace, metadata_only=True)
+        selection = Selection(kind=kind, namespace=namespace, metadata_only=True)
         while True:
             try:
                 await self._cluster.list(selection)
             except CaisError as error:
-                _log.warning("waiting for the Registry resource definition: %s", error)
+                _log.warning("waiting for the resource definition of %s: %s", kind, error)
                 await asyncio.sleep(_KIND_PAUSE)
             else:
                 return

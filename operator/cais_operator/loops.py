@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable
 
 from cais_operator import names
+from cais_operator.access import AccessLoops
 from cais_operator.cluster import (
     CHILD_KINDS,
     Children,
@@ -17,7 +18,7 @@ from cais_operator.cluster import (
     keys_of,
 )
 from cais_operator.demand import Demand
-from cais_operator.errors import ApiUnavailable, CaisError, Conflict
+from cais_operator.errors import CaisError
 from cais_operator.metrics import Metrics
 from cais_operator.nodes import Nodes
 from cais_operator.queue import WorkQueue
@@ -25,6 +26,7 @@ from cais_operator.reconcile import Outcome, Reconciler
 from cais_operator.references import References
 from cais_operator.resource import Key
 from cais_operator.settings import Settings
+from cais_operator.workers import Workers
 
 _log = logging.getLogger(__name__)
 _STUCK = 600.0  # seconds without any progress
@@ -42,6 +44,7 @@ class Loops:
         children: Children,
         queue: WorkQueue,
         reconciler: Reconciler,
+        access: AccessLoops,
         metrics: Metrics,
         settings: Settings,
         clock: Callable[[], float],
@@ -50,10 +53,11 @@ class Loops:
         self._children = children
         self._queue = queue
         self._reconciler = reconciler
-        self._metrics = metrics
+        self._access = access
         self._settings = settings
         self._clock = clock
-        self._watches = tuple(self._child_watches())
+        self._workers = Workers(queue, metrics, self._look)
+        self._watches = (*self._child_watches(), *access.watches)
         self._references = References(cluster, queue, clock)
         place = settings.node_trust
         self._nodes = Nodes(cluster, place, settings.resync) if place else None
@@ -72,13 +76,14 @@ class Loops:
             if self._nodes is not None:
                 group.create_task(self._nodes.run())
             self._demand.start(group)
-            for _ in range(self._settings.workers):
-                group.create_task(self._work())
+            self._workers.start(group, self._settings.workers)
+            self._access.start(group)
 
     def stuck(self) -> str | None:
         """Return what has made no progress for long; None when all does."""
-        if self._queue.age() > _STUCK:
-            return f"a Registry has been due for {self._queue.age():.0f} s"
+        age = max(self._queue.age(), self._access.queue.age())
+        if age > _STUCK:
+            return f"a Registry or RegistryAccess has been due for {age:.0f} s"
         idle = [one for one in self._watches if self._clock() - one.last_try > _STUCK]
         return f"{len(idle)} watches have stopped" if idle else None
 
@@ -91,25 +96,10 @@ class Loops:
             return f"the API server has not answered for {self._clock() - oldest:.0f} s"
         return None
 
-    async def _work(self) -> None:
-        while True:
-            key = await self._queue.take()
-            with self._metrics.duration.time():
-                result = await self._one(key)
-            self._metrics.reconciles.labels(result).inc()
-
-    async def _one(self, key: Key) -> str:
+    async def _look(self, key: Key) -> float | None:
         outcome = Outcome(after=0.0)
         try:
             outcome = await self._reconciler.reconcile(key)
-        except (ApiUnavailable, Conflict) as error:
-            pause = self._queue.failed(key, getattr(error, "retry_after", None))
-            _log.warning("%s; again in %.1f s", error, pause, extra={"key": key})
-            return "retry"
-        except Exception:  # noqa: BLE001 - a bug that one Registry meets must not stop the others
-            pause = self._queue.failed(key)
-            _log.exception("reconcile failed; again in %.1f s", pause, extra={"key": key})
-            return "error"
         finally:
             self._tell_nodes(key, outcome)
         if outcome.after is None:
@@ -118,8 +108,7 @@ class Loops:
         else:
             self._references.set(key, outcome.references)
             self._demand.set(key, outcome.kinds)
-        self._queue.done(key, outcome.after)
-        return "done"
+        return outcome.after
 
     def _tell_nodes(self, key: Key, outcome: Outcome) -> None:
         if self._nodes is None:
@@ -203,10 +192,12 @@ class Loops:
             self._children.drop(live)
         else:
             self._children.put(live)
+        bodies = (live,) if before is None else (live, before.body)
+        keys = {key for body in bodies for key in keys_of(body)}
+        self._access.child_changed(live, keys)
         if before is not None and before.version == live["metadata"]["resourceVersion"]:
             return  # the echo of our own write
-        bodies = (live,) if before is None else (live, before.body)
-        for key in {key for body in bodies for key in keys_of(body)}:
+        for key in keys:
             self._queue.add(key)
         if self._is_authority(live):
             for key in self._references.known():

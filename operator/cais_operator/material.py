@@ -20,12 +20,13 @@ from cais_operator import (
 from cais_operator.brought import Brought
 from cais_operator.certificates import Authority, Leaf
 from cais_operator.cluster import Cluster, Object
+from cais_operator.consumers.accounts import passwords as passwords_of
 from cais_operator.converge import Writer
 from cais_operator.errors import Conflict, NotFound, Rejected
 from cais_operator.names import Hosts
 from cais_operator.resource import Issued, Registry
 from cais_operator.settings import Settings
-from cais_operator.world import World, cluster_ips
+from cais_operator.world import World, cluster_ips, node_port
 
 _AUTHORITY_VALIDITY = timedelta(days=3650)
 _AUTHORITY_NAME = "Cais CA"
@@ -150,7 +151,7 @@ class Generator:
         self, registry: Registry, world: World, service: Object, hosts: Hosts
     ) -> dict[str, tuple[str, ...]]:
         """Make or read the passwords of everyone who may log in; by user name."""
-        settings, node_port = self._settings, _node_port(service)
+        settings, port = self._settings, node_port(service)
         admin = _password(world, names.admin_secret(registry))
         gc = _password(world, names.gc_secret(registry))
         pull = _password(world, names.pull_secret(registry))
@@ -158,7 +159,7 @@ class Generator:
         manifests = [
             desired.admin_secret(registry, settings, admin),
             desired.gc_secret(registry, settings, gc),
-            desired.pull_secret(registry, settings, pull, hosts, node_port),
+            desired.pull_secret(registry, settings, pull, hosts, port),
         ]
         for user in registry.spec.access.users:
             ref = user.password_secret_ref
@@ -171,7 +172,8 @@ class Generator:
             manifests.append(desired.user_secret(registry, settings, user, password))
         for manifest in manifests:
             await self._writer.ensure_secret(world, manifest)
-        return {name: (password,) for name, password in passwords.items() if password}
+        declared = {name: (password,) for name, password in passwords.items() if password}
+        return {**declared, **passwords_of(world.accounts)}
 
     async def _users(
         self,
@@ -192,11 +194,6 @@ class Generator:
         keys = token_keys.turned(known, now, lambda: pki.new_token_key(now))
         manifest = desired.token_keys_secret(registry, self._settings, keys)
         await self._writer.ensure_secret(world, manifest)
-
-
-def _node_port(service: Object) -> int | None:
-    ports = (service.get("spec") or {}).get("ports") or ()
-    return next((port["nodePort"] for port in ports if port.get("nodePort")), None)
 
 
 def _password(world: World, secret: str) -> str:

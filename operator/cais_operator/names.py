@@ -3,13 +3,15 @@
 
 from dataclasses import dataclass
 
-from cais_operator.resource import Registry, User
+from cais_operator.resource import Registry, RegistryAccess, User
 
 GROUP = "cais.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 KIND = "Registry"
 PLURAL = "registries"
+ACCESS_KIND = "RegistryAccess"
+ACCESS_PLURAL = "registryaccesses"
 
 MANAGER = "cais-operator"  # field manager of children
 STATUS_MANAGER = "cais-operator-status"
@@ -23,7 +25,11 @@ OWNER = "cais.dev/registry"  # annotation of a claim: the Registry whose data it
 STATIC_CONFIG = "cais.dev/static-config"  # annotation of pods: checksum of what needs a restart
 NUDGE = "cais.dev/nudge"  # annotation of pods: a touch makes the kubelet refresh mounted files
 
+ACCESS = "cais.dev/access"  # label of a consumer's Secret: the RegistryAccess that it belongs to
+PULL_SECRETS = "cais.dev/pull-secrets"  # of ServiceAccounts: what was added to their pull Secrets
+
 COLLECT = "cais.dev/gc"  # annotation of a Registry: asks for a garbage collection, once
+ROTATE = "cais.dev/rotate"  # annotation of a RegistryAccess: asks for a new password, once
 
 RESERVED_PREFIXES = ("app.kubernetes.io/", "cais.dev/")  # labels and annotations we give
 
@@ -37,6 +43,7 @@ GENERATED_USERS = (ADMIN, PULL, GC)  # always there; a spec may not declare them
 
 REGISTRY = "registry"  # component labels
 GC_COMPONENT = "gc"
+ACCESS_COMPONENT = "access"
 
 DATA_DIRECTORY = "/data"
 CONFIG_FILE = "/etc/cais/config/server.yaml"
@@ -136,6 +143,16 @@ def token_keys_secret(registry: Registry) -> str:
     return f"{registry.name}-token-keys"
 
 
+def accounts_secret(registry: Registry) -> str:
+    """Return the name of the Secret with the accounts of consumers."""
+    return f"{registry.name}-access"
+
+
+def account(access: RegistryAccess) -> str:
+    """Return the user name of a RegistryAccess; no declared user may have an `@` in its name."""
+    return f"{access.name}@{access.namespace}"
+
+
 def config_map(registry: Registry) -> str:
     """Return the name of the ConfigMap with the server's configuration."""
     return f"{registry.name}-config"
@@ -164,6 +181,17 @@ def labels(registry: Registry, component: str, version: str) -> dict[str, str]:
     """Return the labels of a child object."""
     return {
         **selector(registry, component),
+        MANAGED_BY: MANAGER,
+        "app.kubernetes.io/version": version,
+    }
+
+
+def access_labels(access: RegistryAccess, version: str) -> dict[str, str]:
+    """Return the labels of the Secret of a RegistryAccess; no Registry of its namespace has it."""
+    return {
+        "app.kubernetes.io/name": "cais-registry",
+        COMPONENT: ACCESS_COMPONENT,
+        ACCESS: access.name,
         MANAGED_BY: MANAGER,
         "app.kubernetes.io/version": version,
     }

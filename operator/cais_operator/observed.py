@@ -50,6 +50,7 @@ class Observed:
         pods: The server's pods; only their status and metadata are read, to say why one waits.
         wanted_files: Path to SHA-256 of what the server should have loaded; empty when unknown.
         server: What the server said; None when it was not asked.
+        reads_labels: Whether the operator may read the labels of namespaces.
         rejected: The API server's words on a child it refused; None when it took all.
         issuer: The cluster as issuer of tokens; None when unknown, or not asked for.
         issuer_problem: Why it could not be asked; None when it was, or need not be.
@@ -61,9 +62,19 @@ class Observed:
     pods: tuple[Live, ...] = ()
     wanted_files: Mapping[str, str] = field(default_factory=dict)
     server: ServerState | None = None
+    reads_labels: bool = True
     rejected: str | None = None
     issuer: Published | None = None
     issuer_problem: str | None = None
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the server said that it has loaded everything that it should have."""
+        said = self.server
+        if said is None or said.error is not None or said.config_error is not None:
+            return False
+        wanted = self.wanted_files.items()
+        return bool(wanted) and all(said.files.get(path) == sha for path, sha in wanted)
 
     def child(self, kind: str, name: str) -> Live | None:
         """Return the object of that kind and name, or None."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 
 from cais_operator import names
+from cais_operator.consumers import selectors
 from cais_operator.credentials import LONGEST_PASSWORD, password_in
 from cais_operator.errors import Problem
 from cais_operator.observed import Live, Observed, requested
@@ -29,7 +30,7 @@ def problems(registry: Registry, observed: Observed) -> tuple[Problem, ...]:
     its class, or an existing claim that is missing; users named twice or like a generated one;
     rules for unknown users; a password Secret that is missing, lacks the key, or holds no usable
     password; host names inside the cluster's domain; two kinds of TLS; renewBefore not below
-    validity; a quota of nothing.
+    validity; a quota of nothing; consumers selected by labels that the operator may not read.
     """
     return tuple(problem for check in _CHECKS for problem in check(registry, observed))
 
@@ -204,6 +205,19 @@ def _quota(registry: Registry, observed: Observed) -> Iterator[Problem]:
         yield Problem(field="spec.quota", value=str(quota), rule=rule)
 
 
+def _consumers(registry: Registry, observed: Observed) -> Iterator[Problem]:
+    if observed.reads_labels:
+        return
+    for at, consumer in enumerate(registry.spec.consumers):
+        for key in sorted(selectors.keys(consumer.namespace_selector) - {selectors.NAME_LABEL}):
+            rule = (
+                "this operator looks after named namespaces and may not read the labels of others: "
+                f"select by {selectors.NAME_LABEL}, or install it for the whole cluster"
+            )
+            field = f"spec.consumers[{at}].namespaceSelector"
+            yield Problem(field=field, value=key, rule=rule)
+
+
 def _pod(registry: Registry, observed: Observed) -> Iterator[Problem]:
     del observed
     for field, keys in (
@@ -231,5 +245,6 @@ _CHECKS: tuple[Callable[[Registry, Observed], Iterator[Problem]], ...] = (
     _times,
     _tls,
     _quota,
+    _consumers,
     _pod,
 )

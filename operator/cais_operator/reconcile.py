@@ -25,9 +25,11 @@ from cais_operator import (
     status,
 )
 from cais_operator.cluster import Children, Cluster, Object
+from cais_operator.consumers import Directory
 from cais_operator.converge import Writer
 from cais_operator.errors import Conflict, InvalidSpec, NotFound, Rejected
 from cais_operator.identities import Identities
+from cais_operator.ledger import Ledger
 from cais_operator.material import Generator, Material
 from cais_operator.node_trust.entries import Entry
 from cais_operator.registry_api import RegistryApi
@@ -63,11 +65,12 @@ class Outcome:
 class Reconciler:
     """Holds the tools; knows nothing of any Registry between two calls."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - built in one place
         self,
         *,
         cluster: Cluster,
         children: Children,
+        directory: Directory,
         server: RegistryApi,
         settings: Settings,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -78,6 +81,7 @@ class Reconciler:
         self._observer = Observer(cluster, children)
         self._writer = Writer(cluster, children)
         self._generator = Generator(cluster, self._writer, settings)
+        self._ledger = Ledger(cluster, self._writer, directory, settings)
         self._server = Server(cluster, self._observer, server)
         self._identities = Identities(cluster)
         self._reporter = Reporter(cluster)
@@ -101,6 +105,7 @@ class Reconciler:
         world = await self._observer.look(registry)
         await self._judge(registry, world)
         await self._identities.look(registry, world)
+        await self._ledger.look(registry, world)
         problems = plan.problems(registry, world.seen())
         may_write = not problems and not registry.spec.paused
         if may_write:
@@ -109,11 +114,12 @@ class Reconciler:
                 return await self._undo(registry, world)
         self._want(registry, world)
         await self._server.ask(registry, world, may_nudge=not registry.spec.paused)
+        await self._ledger.confirm(registry, world)
         said = status.of(registry, world.seen(), problems, self._now())
         if not await self._tell(body, said):
             return await self._undo(registry, world)
         started = await self._requests.serve(body, registry, world, self._now())
-        after = _SOON if started or _collects(world) else self._next(registry, said)
+        after = _SOON if started or _collects(world) else self._next(registry, world, said)
         entry = nodes.entry_of(registry, world) if may_write else None
         return Outcome(
             after=after, references=referenced(registry), kinds=kinds(registry), entry=entry
@@ -142,10 +148,12 @@ class Reconciler:
         settings, apply = self._settings, self._writer.apply
         try:
             service = await self._service(registry, world)
+            await self._ledger.settle(registry, world, self._now())
             made = await self._generator.ensure(registry, world, service, self._now())
             for manifest in _rest(registry, settings, made, world):
                 await apply(world, manifest)
             await self._take_back(registry, world, made)
+            world.is_whole = True
         except Rejected as refused:
             world.learn(rejected=str(refused))
         except NotFound as gone:  # the namespace is on its way out, and the Registry with it
@@ -180,7 +188,7 @@ class Reconciler:
             return
         if users is None or keys is None:
             return
-        config = desired.config_map(registry, self._settings, world.observed.issuer)
+        config = _config_map(registry, self._settings, world)
         world.learn(wanted_files=desired.loaded_files(config, users, tls, keys))
 
     async def _still_there(self, registry: Registry) -> bool:
@@ -219,7 +227,7 @@ class Reconciler:
             return False
         return True
 
-    def _next(self, registry: Registry, said: Mapping[str, Any]) -> float:
+    def _next(self, registry: Registry, world: World, said: Mapping[str, Any]) -> float:
         """Return seconds until the next look: soon while not ready, else at the resync."""
         resync = self._settings.resync * random.uniform(0.8, 1.0)  # noqa: S311 - spreads load
         conditions = {one["type"]: one for one in said["conditions"]}
@@ -228,21 +236,28 @@ class Reconciler:
         ready = conditions["Ready"]
         if ready["status"] == "True":
             times = said.get("certificate") or {}
-            due = times.get("renewAt") or times.get("notAfter")
-            return resync if due is None else max(_SOONEST, min(resync, -self._since(due)))
+            ends = times.get("renewAt") or times.get("notAfter")
+            due = (ends, self._ledger.next_turn(world))
+            return max(_SOONEST, min((resync, *(-self._since(one) for one in due if one))))
         return min(
             resync, max(_SOONEST, min(_LATEST, self._since(ready["lastTransitionTime"]) / 4))
         )
 
-    def _since(self, stamp: str) -> float:
-        """Return seconds that have passed since a time of the status."""
-        return (self._now() - datetime.fromisoformat(stamp)).total_seconds()
+    def _since(self, moment: str | datetime) -> float:
+        """Return seconds that have passed since a time, or a time of the status."""
+        if isinstance(moment, str):
+            moment = datetime.fromisoformat(moment)
+        return (self._now() - moment).total_seconds()
 
 
 def _collects(world: World) -> bool:
     """Whether a garbage collection runs, whoever has started it."""
     server = world.observed.server
     return bool(server and (server.gc or {}).get("current"))
+
+
+def _config_map(registry: Registry, settings: Settings, world: World) -> Object:
+    return desired.config_map(registry, settings, world.observed.issuer, world.grants)
 
 
 def _rest(
@@ -258,7 +273,7 @@ def _rest(
     # A server that waits for its first certificate is not started; one that runs goes on as it is.
     if made.tls is not None or registry.spec.tls.is_disabled:
         manifests += (
-            desired.config_map(registry, settings, world.observed.issuer),
+            _config_map(registry, settings, world),
             desired.ca_config_map(registry, settings, made.bundle) if made.bundle else None,
             desired.deployment(registry, settings),
             desired.cron_job(registry, settings, _way(registry, world, made)),

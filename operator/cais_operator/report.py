@@ -27,7 +27,7 @@ class Reporter:
         """Write the status, and Events for what is new in it, when it differs.
 
         Args:
-            body: The Registry as it was read.
+            body: The Registry, or RegistryAccess, as it was read.
             status: What it should say.
             now: Aware, UTC.
 
@@ -46,7 +46,7 @@ class Reporter:
         await self._cluster.apply_status(
             {
                 "apiVersion": names.API_VERSION,
-                "kind": names.KIND,
+                "kind": body.get("kind", names.KIND),
                 "metadata": who,
                 "status": dict(status),
             }
@@ -133,7 +133,7 @@ def _event(body: Object, condition: Mapping[str, Any], now: datetime) -> Object:
         "metadata": {"name": f"{metadata['name']}.{digest}", "namespace": metadata["namespace"]},
         "involvedObject": {
             "apiVersion": names.API_VERSION,
-            "kind": names.KIND,
+            "kind": body.get("kind", names.KIND),
             "name": metadata["name"],
             "namespace": metadata["namespace"],
             "uid": metadata["uid"],

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one reconcile knows: read once, kept up to date with the answers to its own writes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from cais_operator import names
-from cais_operator.cluster import Children, Cluster, Object, Selection, child_of
-from cais_operator.errors import NotFound
+from cais_operator.cluster import Children, Cluster, Object, Selection, child_of, find
+from cais_operator.consumers import Account, Grant
 from cais_operator.observed import Observed
 from cais_operator.resource import Registry
 
@@ -23,6 +24,9 @@ class World:
         observed: What `plan` and `status` judge, but for the children.
         created: What this reconcile has created, in order.
         wrote: Whether this reconcile has written anything.
+        is_whole: Whether this reconcile has brought every child to what is desired.
+        grants: What consumers of other namespaces may do.
+        accounts: Their accounts, by user name.
     """
 
     bodies: dict[Name, Object] = field(default_factory=dict)
@@ -30,6 +34,9 @@ class World:
     observed: Observed = field(default_factory=Observed)
     created: list[Object] = field(default_factory=list)
     wrote: bool = False
+    is_whole: bool = False
+    grants: tuple[Grant, ...] = ()
+    accounts: Mapping[str, Account] = field(default_factory=dict)
 
     def secret(self, name: str) -> Object | None:
         """Return a Secret with its contents."""
@@ -82,7 +89,7 @@ class Observer:
             return
         child = self._children.get(kind, namespace, name) if kind != "Secret" else None
         if child is None:  # not there, a stranger's, or not shown by the watch yet: ask
-            found = await self._get(kind, namespace, name)
+            found = await find(self._cluster, kind, namespace, name)
             if found is None:
                 return
             if kind == "Secret":
@@ -94,13 +101,8 @@ class Observer:
 
     async def _references(self, registry: Registry) -> dict[str, Object | None]:
         wanted = referenced(registry)
-        return {name: await self._get("Secret", registry.namespace, name) for name in wanted}
-
-    async def _get(self, kind: str, namespace: str, name: str) -> Object | None:
-        try:
-            return await self._cluster.get(kind, namespace, name)
-        except NotFound:
-            return None
+        namespace = registry.namespace
+        return {name: await find(self._cluster, "Secret", namespace, name) for name in wanted}
 
 
 def referenced(registry: Registry) -> tuple[str, ...]:
@@ -122,6 +124,12 @@ def kinds(registry: Registry) -> tuple[str, ...]:
     """Return the kinds that not every cluster knows and that this Registry has to do with."""
     known = (registry.status.get("certificate") or {}).get("certificateName")
     return ("Certificate",) if registry.spec.tls.cert_manager or known else ()
+
+
+def node_port(service: Object) -> int | None:
+    """Return the port of the nodes that a live Service has; None without one."""
+    ports = (service.get("spec") or {}).get("ports") or ()
+    return next((port["nodePort"] for port in ports if port.get("nodePort")), None)
 
 
 def _expected(registry: Registry) -> tuple[Name, ...]:

@@ -33,13 +33,16 @@ def test_chart_carries_the_crds_as_they_are_in_crds() -> None:
     assert carried == sources, "run `make manifests`"
 
 
-def test_rendered_crd_is_the_source_and_is_kept_when_the_release_goes() -> None:
-    (crd,) = of_kind("CustomResourceDefinition")
-    annotations = crd["metadata"]["annotations"]
-    assert annotations.pop("helm.sh/resource-policy") == "keep"
-    if not annotations:
-        del crd["metadata"]["annotations"]
-    assert crd == yaml.safe_load((ROOT / "crds" / "registries.cais.dev.yaml").read_text())
+def test_rendered_crds_are_the_sources_and_are_kept_when_the_release_goes() -> None:
+    crds = of_kind("CustomResourceDefinition")
+    for crd in crds:
+        annotations = crd["metadata"]["annotations"]
+        assert annotations.pop("helm.sh/resource-policy") == "keep"
+        if not annotations:
+            del crd["metadata"]["annotations"]
+        source = ROOT / "crds" / f"{crd['metadata']['name']}.yaml"
+        assert crd == yaml.safe_load(source.read_text())
+    assert len(crds) == len(list((ROOT / "crds").glob("*.yaml")))
 
 
 def test_chart_and_project_have_one_version() -> None:
@@ -110,6 +113,9 @@ def test_operator_may_write_secrets_only_as_it_writes_them() -> None:
     assert "patch" not in verbs_on("", "secrets")  # generated material is never applied by force
     assert verbs_on("cais.dev", "registries") == {"get", "list", "watch", "patch"}
     assert verbs_on("cais.dev", "registries/status") == {"patch"}
+    assert verbs_on("cais.dev", "registryaccesses") == {"get", "list", "watch", "patch"}
+    assert verbs_on("cais.dev", "registryaccesses/status") == {"patch"}
+    assert verbs_on("", "namespaces") == {"list", "watch"}
     assert not verbs_on("coordination.k8s.io", "leases")  # only in its own namespace
     assert verbs_on("coordination.k8s.io", "leases", ("Role",)) == {"create", "get", "update"}
 

@@ -10,6 +10,7 @@ import pytest
 
 from cais_operator import errors, identities
 from cais_operator.cluster import Children
+from cais_operator.consumers import Directory
 from cais_operator.identities import DISCOVERY, KEYS
 from cais_operator.reconcile import Reconciler
 from operator_builders import NOW, SETTINGS
@@ -63,6 +64,7 @@ def operator(made: Bench, clock: Clock) -> Reconciler:
     found = Reconciler(
         cluster=made.cluster,
         children=Children(),
+        directory=Directory(),
         server=made.server,
         settings=SETTINGS,
         now=lambda: NOW,

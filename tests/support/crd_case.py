@@ -15,6 +15,7 @@ class Case:
         refused: One that it does not.
         before: For rules about a change: the spec as it was.
         names: A name that is accepted and one that is refused, for the rule about names.
+        kind: Whose rule it is.
     """
 
     message: str
@@ -22,3 +23,4 @@ class Case:
     refused: Spec
     before: Spec | None = None
     names: tuple[str, str] = ("team", "team")
+    kind: str = "Registry"

@@ -4,6 +4,7 @@
 import copy
 import itertools
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from cais_operator import errors, names
@@ -15,6 +16,33 @@ _WRITES = ("create", "replace", "apply", "apply_status", "patch", "delete")
 
 class Crash(BaseException):
     """The operator was killed here; nothing of it may catch this."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Killer:
+    """Kills the operator at one of its writes; put its methods into `FakeCluster.before`, `after`.
+
+    Attributes:
+        stop: Which write, counted from 1.
+        at: How many there were.
+    """
+
+    stop: int
+    at: int = 0
+
+    def watch(self, verb: str, kind: str, name: str) -> None:
+        """Look at what the write before has made; to be overridden."""
+
+    def kill(self, verb: str, kind: str, name: str) -> None:
+        if verb in {"get", "list"}:
+            return
+        self.at += 1
+        if self.at == self.stop:
+            raise Crash(f"{verb} {kind} {name}")
+
+    def watch_and_kill(self, verb: str, kind: str, name: str) -> None:
+        self.watch(verb, kind, name)
+        self.kill(verb, kind, name)
 
 
 class FakeCluster:
@@ -97,18 +125,19 @@ class FakeCluster:
     ) -> Object:
         self._note("patch", kind, name)
         live = self._find(kind, namespace, name)
-        annotations = (live["metadata"].get("annotations") or {}) | change["metadata"][
-            "annotations"
-        ]
-        kept = {key: value for key, value in annotations.items() if value is not None}
-        live["metadata"]["annotations"] = kept
-        return self.put(live)
+        version = change["metadata"].get("resourceVersion")
+        if version not in (None, live["metadata"]["resourceVersion"]):
+            raise errors.Conflict(f"{kind} {name} has changed")
+        found = copy.deepcopy(self.put(_merged(live, change)))
+        self.after("patch", kind, name)
+        return found
 
     async def delete(self, kind: str, namespace: str, name: str, *, uid: str) -> None:
         self._note("delete", kind, name)
         if self._find(kind, namespace, name)["metadata"]["uid"] != uid:
             raise errors.Conflict(f"{kind} {name} is another one")
         del self.objects[kind, namespace, name]
+        self.after("delete", kind, name)
 
     async def document(self, path: str, *, most: int) -> bytes:
         self._note("get", "", path)
@@ -169,6 +198,19 @@ class _Writing:
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is None:
             self._cluster.after(self._verb, self._id[0], self._id[2])
+
+
+def _merged(live: Any, change: Any) -> Any:
+    """JSON merge patch."""
+    if not isinstance(change, Mapping):
+        return copy.deepcopy(change)
+    result = dict(live) if isinstance(live, Mapping) else {}
+    for key, value in change.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = _merged(result.get(key), value)
+    return result
 
 
 def _matches(live: Object, selector: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from cais_operator import desired, names
 from cais_operator.cluster import Children
+from cais_operator.consumers import Directory
 from cais_operator.observed import ServerState
 from cais_operator.reconcile import Reconciler
 from cais_operator.registry_api import Way
@@ -67,6 +68,7 @@ class Bench:
         return Reconciler(
             cluster=self.cluster,
             children=Children(),
+            directory=Directory(),
             server=self.server,
             settings=SETTINGS,
             now=lambda: self.now,
@@ -90,6 +92,11 @@ class Bench:
 
     async def serve(self) -> None:
         """Let the pods run and the server load what it was given; then look."""
+        self.load()
+        await self.operator().reconcile(KEY)
+
+    def load(self) -> None:
+        """Let the pods run and the server load what it was given."""
         self.run_pods()
         objects = self.cluster.objects
         users = objects["Secret", "team-a", "team-users"]
@@ -98,7 +105,6 @@ class Bench:
         has_tls = "tls" in json.loads(config["data"]["server.yaml"])
         tls = objects["Secret", "team-a", "team-tls"] if has_tls else None
         self.server.files = desired.loaded_files(config, users, tls, keys)
-        await self.operator().reconcile(KEY)
 
     def run_pods(self) -> None:
         """What the controllers and the kubelet would do."""

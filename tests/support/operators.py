@@ -12,11 +12,15 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from support.apiserver import ApiServer, free_port, running, wait_for
 
+DEFINITIONS = Path(__file__).parents[2] / "crds"
 GROUP = "/apis/cais.dev/v1alpha1"
 PATHS = {
     "Service": "/api/v1/namespaces/{}/services",
@@ -30,6 +34,7 @@ PATHS = {
     "Lease": "/apis/coordination.k8s.io/v1/namespaces/{}/leases",
     "Event": "/api/v1/namespaces/{}/events",
     "Registry": GROUP + "/namespaces/{}/registries",
+    "RegistryAccess": GROUP + "/namespaces/{}/registryaccesses",
 }
 CHILDREN = (
     ("Service", "team"),
@@ -149,6 +154,15 @@ class Operator:
         """Until that many more reconciles were done."""
         start = self.reconciles()
         wait_for(lambda: self.reconciles() >= start + times, f"{times} more reconciles")
+
+
+def define_kinds(api: ApiServer) -> None:
+    """Apply the resource definitions; until they are served."""
+    for path in sorted(DEFINITIONS.glob("*.yaml")):
+        definition = yaml.safe_load(path.read_text())
+        api.request("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)
+        plural = definition["spec"]["names"]["plural"]
+        wait_for(partial(api.find, f"{GROUP}/{plural}"), f"{plural} are served")
 
 
 def new_place(api: ApiServer) -> Place:

@@ -48,20 +48,20 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{/* What the operator may do in a namespace whose Registries it looks after. */}}
 {{- define "cais.rules" -}}
 - apiGroups: [cais.dev]
-  resources: [registries]
+  resources: [registries, registryaccesses]
   verbs: [get, list, watch]
-# Takes the annotation cais.dev/gc off once it is served.
+# Takes the annotations cais.dev/gc and cais.dev/rotate off once they are served.
 - apiGroups: [cais.dev]
-  resources: [registries]
+  resources: [registries, registryaccesses]
   verbs: [patch]
 - apiGroups: [cais.dev]
-  resources: [registries/status]
+  resources: [registries/status, registryaccesses/status]
   verbs: [patch]
 # Owner references that block deletion ask for this where that admission check is on (OpenShift).
 - apiGroups: [cais.dev]
   resources: [registries/finalizers]
   verbs: [update]
-# Applied (patch) and, when a Registry goes away or no longer asks for it, taken back (delete).
+# Applied (patch; a ServiceAccount's pull Secrets too, where a RegistryAccess asks for it) and, when a Registry goes away or no longer asks for it, taken back (delete).
 - apiGroups: [""]
   resources: [configmaps, persistentvolumeclaims, serviceaccounts, services]
   verbs: [get, list, watch, create, patch, delete]

@@ -9,6 +9,7 @@ from cais_operator.cluster.children import Child, Children, child_of, identity, 
 from cais_operator.cluster.client import Client
 from cais_operator.cluster.connect import Connection, connect
 from cais_operator.cluster.fields import digest, own_digest
+from cais_operator.cluster.finding import find
 from cais_operator.cluster.interface import Cluster, Expired, Object, Selection, WatchEvent
 from cais_operator.cluster.kinds import CHILD_KINDS, OPTIONAL_KINDS, Kind, kind_of
 from cais_operator.cluster.watch import Watch
@@ -30,6 +31,7 @@ __all__ = [
     "child_of",
     "connect",
     "digest",
+    "find",
     "identity",
     "keys_of",
     "kind_of",

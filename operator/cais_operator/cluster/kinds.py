@@ -9,7 +9,7 @@ from cais_operator import names
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """One kind of namespaced object.
+    """One kind of object; all are namespaced but Namespace, which is only listed and watched.
 
     Attributes:
         name: As in `kind`.
@@ -50,6 +50,8 @@ OPTIONAL_KINDS = (
 )
 _OTHERS = (
     REGISTRY,
+    Kind(name=names.ACCESS_KIND, api_version=names.API_VERSION, plural=names.ACCESS_PLURAL),
+    Kind(name="Namespace", api_version="v1", plural="namespaces"),
     Kind(name="Pod", api_version="v1", plural="pods"),
     Kind(name="Event", api_version="v1", plural="events"),
     Kind(name="Lease", api_version="coordination.k8s.io/v1", plural="leases"),

@@ -17,9 +17,11 @@ from cais_operator.desired.identities import issuer_in
 from cais_operator.desired.jobs import Way, cron_job
 from cais_operator.desired.network import gc_network_policy, network_policy, service
 from cais_operator.desired.secrets import (
+    accounts_secret,
     admin_secret,
     authority_secret,
     brought_tls_secret,
+    consumer_secret,
     gc_secret,
     pull_secret,
     tls_secret,
@@ -32,6 +34,7 @@ from cais_operator.desired.workload import deployment, service_account
 
 __all__ = [
     "Way",
+    "accounts_secret",
     "admin_secret",
     "authority_secret",
     "brought_tls_secret",
@@ -39,6 +42,7 @@ __all__ = [
     "certificate",
     "claim",
     "config_map",
+    "consumer_secret",
     "cron_job",
     "deployment",
     "gc_network_policy",

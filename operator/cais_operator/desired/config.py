@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cais_operator import names, token_keys
+from cais_operator.consumers import Grant
 from cais_operator.desired import identities
 from cais_operator.desired.metadata import finish
 from cais_operator.jwks import Published
@@ -26,7 +27,12 @@ class _ConfigMap:
     data: Mapping[str, str]
 
 
-def config_map(registry: Registry, settings: Settings, issuer: Published | None = None) -> Manifest:
+def config_map(
+    registry: Registry,
+    settings: Settings,
+    issuer: Published | None = None,
+    grants: tuple[Grant, ...] = (),
+) -> Manifest:
     """Return the ConfigMap with the server's configuration; its text is JSON, which is YAML.
 
     Args:
@@ -34,9 +40,11 @@ def config_map(registry: Registry, settings: Settings, issuer: Published | None 
         settings: Of the operator.
         issuer: The cluster as issuer of tokens, where ServiceAccounts are named; None while it is
             unknown: they are nobody then.
+        grants: What consumers of other namespaces may do.
     """
-    tokens = _tokens(registry, settings)
-    parts = {**static_part(), **_live_part(registry, issuer), "tokens": tokens}
+    live = _live_part(registry, issuer)
+    live["access"]["rules"] += [_granted(one) for one in grants]
+    parts = {**static_part(), **live, "tokens": _tokens(registry, settings)}
     text = json.dumps(parts, indent=2, ensure_ascii=False)
     data = {_CONFIG_KEY: text + "\n", **identities.files(issuer)}
     context = _ConfigMap(name=names.config_map(registry), data=data)
@@ -156,6 +164,14 @@ def _limits(spec: Spec) -> dict[str, Any]:
             for rule in spec.immutable_tags
         ]
     return found
+
+
+def _granted(grant: Grant) -> dict[str, Any]:
+    return {
+        "users": [grant.user],
+        "repositories": list(grant.repositories),
+        "actions": list(grant.actions),
+    }
 
 
 def _rule(rule: Rule, issuer: Published | None) -> dict[str, Any] | None:

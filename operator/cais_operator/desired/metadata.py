@@ -3,7 +3,7 @@
 
 from cais_operator import __version__, names
 from cais_operator.render import Manifest
-from cais_operator.resource import Registry
+from cais_operator.resource import Registry, RegistryAccess
 
 
 def finish(
@@ -27,16 +27,32 @@ def finish(
         "labels": names.labels(registry, component, __version__),
     }
     if owned:
-        metadata["ownerReferences"] = [_owner(registry)]
+        metadata["ownerReferences"] = [_owner(names.KIND, registry.name, registry.uid)]
     return {**manifest, "metadata": metadata}
 
 
-def _owner(registry: Registry) -> Manifest:
+def finish_access(manifest: Manifest, access: RegistryAccess) -> Manifest:
+    """Add the metadata of what a RegistryAccess owns in its namespace.
+
+    Args:
+        manifest: What `render` returned.
+        access: Whose it is.
+    """
+    metadata = {
+        **manifest["metadata"],
+        "namespace": access.namespace,
+        "labels": names.access_labels(access, __version__),
+        "ownerReferences": [_owner(names.ACCESS_KIND, access.name, access.uid)],
+    }
+    return {**manifest, "metadata": metadata}
+
+
+def _owner(kind: str, name: str, uid: str) -> Manifest:
     # No blockOwnerDeletion: setting it needs a permission on the owner's finalizers.
     return {
         "apiVersion": names.API_VERSION,
-        "kind": names.KIND,
-        "name": registry.name,
-        "uid": registry.uid,
+        "kind": kind,
+        "name": name,
+        "uid": uid,
         "controller": True,
     }

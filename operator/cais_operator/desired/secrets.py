@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from cais_operator import names, token_keys
 from cais_operator.brought import Brought
 from cais_operator.certificates import Authority, Leaf
+from cais_operator.consumers import Account, accounts
 from cais_operator.credentials import UserEntry, fingerprints_of
-from cais_operator.desired.metadata import finish
+from cais_operator.desired.metadata import finish, finish_access
 from cais_operator.names import Hosts
 from cais_operator.render import Manifest, render
-from cais_operator.resource import Registry, User
+from cais_operator.resource import Registry, RegistryAccess, User
 from cais_operator.settings import Settings
 from cais_operator.token_keys import TokenKey
+
+_DOCKER = "kubernetes.io/dockerconfigjson"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,13 +101,31 @@ def pull_secret(
         node_port: Of the live Service; None when it has none.
     """
     del settings
-    login = _login(names.PULL, password)
-    auth = base64.b64encode(f"{names.PULL}:{password}".encode()).decode()
     addresses = names.addresses(registry, hosts, node_port)
-    auths = {address: {**login, "auth": auth} for address in addresses}
-    texts = {**login, ".dockerconfigjson": json.dumps({"auths": auths}, sort_keys=True)}
-    manifest = _secret(names.pull_secret(registry), texts, kind="kubernetes.io/dockerconfigjson")
-    return finish(manifest, registry)
+    texts = _docker_login(names.PULL, password, addresses)
+    return finish(_secret(names.pull_secret(registry), texts, kind=_DOCKER), registry)
+
+
+def consumer_secret(
+    access: RegistryAccess, password: str, addresses: tuple[str, ...], bundle: str
+) -> Manifest:
+    """Return the Secret of a RegistryAccess: an image pull Secret with the CA beside it.
+
+    Args:
+        access: Whose it is.
+        password: Of its account.
+        addresses: Of the registry, from `names.addresses`.
+        bundle: PEM of the CA bundle; empty where there is none to trust.
+    """
+    texts = _docker_login(names.account(access), password, addresses)
+    texts |= {"ca.crt": bundle} if bundle else {}
+    return finish_access(_secret(access.spec.secret_name, texts, kind=_DOCKER), access)
+
+
+def accounts_secret(registry: Registry, issued: Mapping[str, Account]) -> Manifest:
+    """Return the accounts of consumers; nobody but the operator reads it."""
+    texts = {accounts.KEY: accounts.text(issued)}
+    return finish(_secret(names.accounts_secret(registry), texts), registry)
 
 
 def users_secret(
@@ -128,6 +149,13 @@ def token_keys_secret(
     del settings
     texts = {token_keys.FILE: token_keys.text(keys)}
     return finish(_secret(names.token_keys_secret(registry), texts), registry)
+
+
+def _docker_login(user: str, password: str, addresses: tuple[str, ...]) -> dict[str, str]:
+    login = _login(user, password)
+    auth = base64.b64encode(f"{user}:{password}".encode()).decode()
+    auths = {address: {**login, "auth": auth} for address in addresses}
+    return {**login, ".dockerconfigjson": json.dumps({"auths": auths}, sort_keys=True)}
 
 
 def _login(user: str, password: str) -> dict[str, str]:

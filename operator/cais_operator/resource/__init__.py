@@ -5,6 +5,14 @@ Pure; imports nothing of the operator but `errors`. The CRD in `crds/` is hand-w
 test holds it and these dataclasses together, field by field and default by default.
 """
 
+from cais_operator.resource.access import (
+    AccessSpec,
+    RegistryAccess,
+    RegistryRef,
+    Rotation,
+    parse_access,
+)
+from cais_operator.resource.consumers import Consumer, LabelRequirement, NamespaceSelector
 from cais_operator.resource.durations import Duration
 from cais_operator.resource.model import Key, Registry
 from cais_operator.resource.parse import parse
@@ -32,7 +40,9 @@ from cais_operator.resource.spec import (
 
 __all__ = [
     "Access",
+    "AccessSpec",
     "CertManager",
+    "Consumer",
     "Disabled",
     "Duration",
     "Expose",
@@ -40,11 +50,16 @@ __all__ = [
     "Issued",
     "IssuerRef",
     "Key",
+    "LabelRequirement",
+    "NamespaceSelector",
     "Pod",
     "Quantity",
     "Registry",
+    "RegistryAccess",
+    "RegistryRef",
     "Resources",
     "RetentionRule",
+    "Rotation",
     "Rule",
     "SecretKeyRef",
     "SecretRef",
@@ -54,4 +69,5 @@ __all__ = [
     "User",
     "Volume",
     "parse",
+    "parse_access",
 ]

@@ -63,6 +63,20 @@ HOSTNAME = Pattern(
     "must be a lower-case DNS name with at least one dot, such as registry.example.com",
 )
 OBJECT_KIND = Pattern("^[A-Z][A-Za-z0-9]*$", 63, "must be a kind of Kubernetes objects")
+REGISTRY_NAME = Pattern(
+    "^[a-z]([-a-z0-9]*[a-z0-9])?$",
+    40,
+    "must begin with a letter, hold lower-case letters, digits and '-', and be at most 40 "
+    "characters long",
+)
+LABEL_KEY = Pattern(
+    rf"^({_LABEL}(\.{_LABEL})*/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$",
+    316,
+    "must be the key of a label, such as example.com/team",
+)
+LABEL_VALUE = Pattern(
+    "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$", 63, "must be the value of a label"
+)
 SECRET_KEY = Pattern("^[-._a-zA-Z0-9]+$", 253, "must be a key of a Secret")
 REPOSITORY_GLOB = Pattern(
     f"^{_SEGMENT}(/{_SEGMENT})*$",

@@ -22,6 +22,7 @@ from cais_operator.resource.checks import (
     Limit,
     Range,
 )
+from cais_operator.resource.consumers import Consumer
 from cais_operator.resource.durations import Duration
 from cais_operator.resource.quantities import Quantity
 
@@ -232,6 +233,7 @@ class Spec:
     storage: Storage = field(default_factory=Storage)
     tls: Tls = field(default_factory=Tls)
     access: Access = field(default_factory=Access)
+    consumers: Annotated[tuple[Consumer, ...], Limit(32)] = ()
     expose: Expose = field(default_factory=Expose)
     garbage_collection: GarbageCollection = field(default_factory=GarbageCollection)
     retention: Annotated[tuple[RetentionRule, ...], Limit(32)] = ()

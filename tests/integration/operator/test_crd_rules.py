@@ -9,25 +9,31 @@ import pytest
 import yaml
 
 from support.apiserver import ApiServer
+from support.consumer_cases import BROKEN_CONSUMERS, CONSUMER_CASES
 from support.crd_case import Case, Spec
 from support.crd_cases import BROKEN, CASES
 from support.operators import GROUP
 
 PATH = f"{GROUP}/namespaces/default/registries"
+PATHS = {"Registry": PATH, "RegistryAccess": f"{GROUP}/namespaces/default/registryaccesses"}
 
 
 def _id(case: Case) -> str:
     return case.message[:32]
 
 
-def _body(spec: Spec, name: str = "team") -> dict[str, Any]:
-    kind = {"apiVersion": "cais.dev/v1alpha1", "kind": "Registry"}
-    return {**kind, "metadata": {"name": name}, "spec": spec}
+def _body(spec: Spec, name: str = "team", kind: str = "Registry") -> dict[str, Any]:
+    return {
+        "apiVersion": "cais.dev/v1alpha1",
+        "kind": kind,
+        "metadata": {"name": name},
+        "spec": spec,
+    }
 
 
-def _dry_run(api: ApiServer, spec: Spec, name: str) -> dict[str, Any]:
+def _dry_run(api: ApiServer, spec: Spec, name: str, kind: str = "Registry") -> dict[str, Any]:
     query = "?dryRun=All&fieldValidation=Strict"
-    return api.request("POST", PATH + query, _body(spec, name))
+    return api.request("POST", PATHS[kind] + query, _body(spec, name, kind))
 
 
 def _refusal(caught: pytest.ExceptionInfo[urllib.error.HTTPError]) -> str:
@@ -36,11 +42,13 @@ def _refusal(caught: pytest.ExceptionInfo[urllib.error.HTTPError]) -> str:
     return found
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.before is None], ids=_id)
+@pytest.mark.parametrize(
+    "case", [case for case in (*CASES, *CONSUMER_CASES) if case.before is None], ids=_id
+)
 def test_a_rule_accepts_and_refuses(api: ApiServer, case: Case) -> None:
-    _dry_run(api, case.accepted, case.names[0])
+    _dry_run(api, case.accepted, case.names[0], case.kind)
     with pytest.raises(urllib.error.HTTPError) as caught:
-        _dry_run(api, case.refused, case.names[1])
+        _dry_run(api, case.refused, case.names[1], case.kind)
     assert case.message in _refusal(caught)
 
 
@@ -62,6 +70,13 @@ def test_a_rule_about_a_change_accepts_and_refuses(api: ApiServer, case: Case) -
 def test_a_broken_spec_is_refused_with_its_field(api: ApiServer, field: str, spec: Spec) -> None:
     with pytest.raises(urllib.error.HTTPError) as caught:
         _dry_run(api, spec, "broken")
+    assert field in _refusal(caught)
+
+
+@pytest.mark.parametrize(("field", "spec"), BROKEN_CONSUMERS)
+def test_a_broken_access_is_refused_with_its_field(api: ApiServer, field: str, spec: Spec) -> None:
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        _dry_run(api, spec, "broken", "RegistryAccess")
     assert field in _refusal(caught)
 
 
