@@ -90,7 +90,9 @@ def pss_kib(pid: int) -> int:
 
 
 def authorization(login: str) -> dict[str, str]:
-    """The header of Basic authentication; none for nobody."""
+    """The header for a user and password, or for a token after `Bearer`; none for nobody."""
+    if login.startswith("Bearer "):
+        return {"Authorization": login}
     encoded = base64.b64encode(login.encode()).decode()
     return {"Authorization": f"Basic {encoded}"} if login else {}
 

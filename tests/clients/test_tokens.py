@@ -99,6 +99,7 @@ def test_clients_that_come_by_another_name_use_their_password(place: Any) -> Non
     make_image(place.folder / "source", "hello")
     port = place.server.address[1]
     place.run("crane", "push", place.folder / "source", f"{place.host}/team/hello:v1")
+    wait_until(lambda: has_logged(place, "/manifests/v1", 201), what="the push is logged")
     before = place.tokens()
     encoded = base64.b64encode(place.server.login.encode()).decode()
     login = {"auths": {f"localhost:{port}": {"auth": encoded}}}
@@ -111,7 +112,19 @@ def test_clients_that_come_by_another_name_use_their_password(place: Any) -> Non
         ("oras", "manifest", "fetch", "--plain-http=false", f"localhost:{port}/team/hello:v1"),
     ):
         place.run(*command)
+    fetched = "/manifests/v1"
+    wait_until(lambda: has_logged(place, fetched, 200, user_agent="oras"), what="all is logged")
     assert place.tokens() == before
+
+
+def has_logged(place: Any, path: str, status: int, *, user_agent: str = "") -> bool:
+    """Whether the server has told of such an answer; what came before is told by then, too."""
+    return any(
+        str(line.get("path")).endswith(path)
+        and line["status"] == status
+        and user_agent in line["user_agent"]
+        for line in place.server.lines()
+    )
 
 
 @pytest.mark.parametrize("place", ["token"], indirect=True)

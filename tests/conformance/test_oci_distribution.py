@@ -74,10 +74,10 @@ def read(report: Path) -> Results:
     )
 
 
-def check(results: Results) -> None:
+def check(results: Results, *, skipped: str = "") -> None:
     assert results.failed == []
-    assert results.skipped == []
-    assert set(results.counts.values()) <= {"0"}
+    assert [name for name in results.skipped if not skipped or skipped not in name] == []
+    assert skipped or set(results.counts.values()) <= {"0"}
     assert results.total > 1000
 
 
@@ -110,7 +110,9 @@ def test_every_test_passes(
     with running(tmp_path, *flags, config=config) as server:
         if "tokens" in setup:
             offer(server, config)
-        check(run(suite, server, tmp_path, **variables))
+        # a token is good for the repositories that it names, and such a mount names none
+        skipped = "mount-anonymous" if "tokens" in setup else ""
+        check(run(suite, server, tmp_path, **variables), skipped=skipped)
 
 
 def test_every_test_passes_on_postgresql_and_an_object_store(

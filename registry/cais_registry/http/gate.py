@@ -33,6 +33,7 @@ _ADMIN: Final = {
     "deleted": Action.ADMIN,
     "undelete": Action.ADMIN,
 }
+_ANOTHER_TOKEN: Final = "the token was not given out for this; ask for one that is"
 _READING: Final = frozenset({"GET", "HEAD"})
 _NEEDED: Final = {
     "GET": Action.PULL,
@@ -61,6 +62,15 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):  # made for every reque
         """Tell whether the caller may do something: by the rules, and by the token if any."""
         is_granted = self.grant is None or self.grant.covers(action, repo)
         return is_granted and self.permissions.allows(self.user, action, repo)
+
+    def check_granted(self, action: Action, repo: RepoName) -> None:
+        """Let something pass that the rules may allow or not, but not the token alone stops.
+
+        Raises:
+            InsufficientScope: If another token would do: its owner can ask for it.
+        """
+        if not self.may(action, repo) and self.permissions.allows(self.user, action, repo):
+            raise InsufficientScope(_ANOTHER_TOKEN)
 
     def scope(self, action: Action) -> Scope:
         """The repositories in which the caller may do something, by the rules."""
@@ -193,7 +203,7 @@ def authorise(caller: Caller, method: str, path: router.Path) -> None:
     if caller.grant is not None:
         ungranted = msgspec.structs.replace(caller, grant=None)
         if caller.user is None or _is_allowed(ungranted, method, path):
-            raise InsufficientScope("the token was not given out for this; ask for one that is")
+            raise InsufficientScope(_ANOTHER_TOKEN)
     if caller.user is None:
         raise Unauthorized("log in first: this needs a user name and a password")
     raise Denied(f"user {caller.user!r} may not do this; ask who runs the registry for a rule")

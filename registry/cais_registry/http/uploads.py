@@ -22,6 +22,7 @@ from cais_registry.model.errors import (
     UploadBusy,
 )
 from cais_registry.model.names import RepoName
+from cais_registry.services.access import Action
 from cais_registry.services.uploads import Chunk, UploadRef, UploadStatus
 
 
@@ -98,6 +99,8 @@ async def _mount(deps: Deps, request: Request, caller: Caller, repo: RepoName, m
         source = RepoName.parse(origin) if origin else None
     except NameInvalid:
         return False  # a client that cannot mount sends the bytes (end-11)
+    if source is not None:
+        caller.check_granted(Action.PULL, source)
     return await deps.core.blobs.mount(
         repo, Digest.parse(mount), source=source, readable=caller.readable()
     )

@@ -175,10 +175,16 @@ def test_who_may_only_create_does_not_overwrite_with_a_token_to_push(guarded: Se
 def test_a_mount_reads_only_where_token_and_rules_allow(guarded: Server) -> None:
     of_y = b"of y"
     guarded.push_blob("apps/y", of_y)
+    asked = mount(guarded, token(guarded, "ci:c", PUSH), "apps/y", of_y)
+    assert (asked.status, asked.code) == (401, "UNAUTHORIZED")
+    challenge = str(asked["WWW-Authenticate"])
+    assert f'scope="{PUSH} repository:apps/y:pull",error="insufficient_scope"' in challenge
     both = token(guarded, "ci:c", PUSH, "repository:apps/y:pull", "repository:secret:pull")
-    assert mount(guarded, token(guarded, "ci:c", PUSH), "apps/y", of_y).status == 202
-    assert mount(guarded, both, "secret", b"of the secret").status == 202
     assert mount(guarded, both, "apps/y", of_y).status == 201
+    for name in ("secret", "missing"):  # the same answer: send the bytes
+        assert mount(guarded, both, name, b"of the secret").status == 202
+    nowhere = f"/v2/apps/x/blobs/uploads/?mount={digest_of(b'of the secret')}"
+    assert show(guarded, both, "POST", nowhere).status == 202
 
 
 def test_changes_of_users_rules_keys_and_names_count_for_tokens_that_are_out(
