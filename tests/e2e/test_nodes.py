@@ -1,32 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nodes are told of registries by a pod of the chart."""
 
-import json
 from collections.abc import Callable
-from typing import Any
 
 from clusterkit.places import NODE
 from demo.setup import CERTS
 from e2e.kit import Answer, Tenant, until
+from e2e.pods import pod, pulled
 
 
 def on_node(tenant: Tenant, *command: str) -> Answer:
     return tenant.cluster.run("docker", "exec", NODE, *command)
-
-
-def pod(image: str, namespace: str) -> dict[str, Any]:
-    container = {"name": "app", "image": image, "imagePullPolicy": "Always", "command": ["/none"]}
-    metadata = {"name": "app", "namespace": namespace}
-    spec = {"containers": [container], "restartPolicy": "Never"}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
-
-
-def pulled(tenant: Tenant, image: str) -> list[str]:
-    """Return the Events that say so."""
-    select = "involvedObject.name=app,reason=Pulled"
-    found = tenant.kubectl("get", "events", "--field-selector", select, "-o", "json")
-    messages = [item["message"] for item in json.loads(found)["items"]]
-    return [message for message in messages if f'Successfully pulled image "{image}"' in message]
 
 
 def test_a_pod_of_any_namespace_pulls_with_no_change_on_the_node_by_hand(

@@ -100,3 +100,21 @@ async def test_what_the_api_server_refuses_is_told_in_its_words() -> None:
     await made.settle_both()
     assert made.said("Stalled")["reason"] == "Rejected"
     assert "quota" in made.said()["message"]
+
+
+async def test_a_password_that_could_not_be_given_to_the_server_is_not_handed_out() -> None:
+    made = access_bench(rotation={"every": "24h", "overlap": "1h"})
+    await made.settle_both()
+    password = made.password()
+
+    def refuse(verb: str, kind: str, name: str) -> None:
+        if (verb, kind, name) == ("replace", "Secret", "team-users"):
+            raise errors.Rejected(status=403, reason="Forbidden", message="quota", subject="it")
+
+    made.cluster.before = refuse
+    made.later(hours=24)
+    await made.settle_both()
+    account = made.account()
+    assert account is not None
+    assert [one.live for one in account.credentials] == [False, True]
+    assert made.password() == password

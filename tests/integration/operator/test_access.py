@@ -204,7 +204,7 @@ async def test_a_registryaccess_that_is_deleted_leaves_nothing(consumer: Consume
     async with operator(place, server, resync=3600, more=None, kubeconfig=consumer.kubeconfig):
         await until(lambda: consumer.account() is None, "the account ends at the return")
         await until(lambda: consumer.pulls() == ["theirs"], "the ServiceAccount is as it was")
-        assert consumer.rules() == []
+        await until(lambda: not consumer.rules(), "the rule ends")
 
 
 async def test_what_is_settled_is_looked_at_and_nothing_is_written(consumer: Consumer) -> None:
