@@ -33,7 +33,7 @@ _ADMIN: Final = {
     "deleted": Action.ADMIN,
     "undelete": Action.ADMIN,
 }
-_ANOTHER_TOKEN: Final = "the token was not given out for this; ask for one that is"
+_NOT_FOR_THIS: Final = "the token was not given out for this; ask for one that is"
 _READING: Final = frozenset({"GET", "HEAD"})
 _NEEDED: Final = {
     "GET": Action.PULL,
@@ -70,7 +70,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):  # made for every reque
             InsufficientScope: If another token would do: its owner can ask for it.
         """
         if not self.may(action, repo) and self.permissions.allows(self.user, action, repo):
-            raise InsufficientScope(_ANOTHER_TOKEN)
+            raise InsufficientScope(_NOT_FOR_THIS)
 
     def scope(self, action: Action) -> Scope:
         """The repositories in which the caller may do something, by the rules."""
@@ -203,7 +203,7 @@ def authorise(caller: Caller, method: str, path: router.Path) -> None:
     if caller.grant is not None:
         ungranted = msgspec.structs.replace(caller, grant=None)
         if caller.user is None or _is_allowed(ungranted, method, path):
-            raise InsufficientScope(_ANOTHER_TOKEN)
+            raise InsufficientScope(_NOT_FOR_THIS)
     if caller.user is None:
         raise Unauthorized("log in first: this needs a user name and a password")
     raise Denied(f"user {caller.user!r} may not do this; ask who runs the registry for a rule")
