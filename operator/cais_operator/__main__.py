@@ -6,11 +6,13 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from datetime import timedelta
 from pathlib import Path
 
 from cais_operator import __version__, logs
 from cais_operator.errors import CaisError
 from cais_operator.node_trust.command import add_to as add_node_trust
+from cais_operator.resource import Duration
 from cais_operator.settings import Settings
 
 _USAGE = 2  # exit code of a wrong setting
@@ -93,6 +95,16 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _span(least: str, most: str) -> Callable[[str], timedelta]:
+    def read(text: str) -> timedelta:
+        value = Duration.parse(text)
+        if not Duration.parse(least) <= value <= Duration.parse(most):
+            raise ValueError(f"must be a duration from {least} to {most}")
+        return value.delta
+
+    return read
+
+
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 64):  # noqa: PLR2004 - said below
         raise ValueError("must be a number from 1 to 64")
@@ -133,6 +145,8 @@ _OPTIONS: Mapping[str, Callable[[str], object]] = {
     "health_listen": _address,
     "resync": _seconds,
     "workers": _count,
+    "ca_overlap": _span("1s", "8760h"),
+    "ca_renew_before": _span("24h", "29200h"),
     "leader_elect": _truth,
     "node_trust": str,
     "log_format": _one_of("auto", "json", "text"),
@@ -148,8 +162,16 @@ _HELP = {
     "resync": ("SECONDS", "how often every Registry is looked at without a reason"),
     "workers": ("COUNT", "Registries that are worked on at once"),
     "node_trust": ("NAMESPACE", "where the ConfigMap cais-nodes tells nodes of the registries"),
+    "ca_overlap": ("DURATION", "how long clients have the old and the new CA before each step"),
+    "ca_renew_before": ("DURATION", "how long before its end the CA is replaced"),
     "log_format": ("FORMAT", "auto (text on a terminal, else JSON), json or text"),
 }
+
+
+def _shown(default: object) -> str:
+    if isinstance(default, timedelta):
+        return str(Duration(int(default.total_seconds())))
+    return str(default)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -171,7 +193,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     for option, (metavar, text) in _HELP.items():
         variable, default = _variable(option) or "$KUBECONFIG", defaults[option]
-        shown = f"; default: {default}" if default else ""
+        shown = f"; default: {_shown(default)}" if default else ""
         run.add_argument(
             f"--{option.replace('_', '-')}", metavar=metavar, help=f"{text} ({variable}{shown})"
         )

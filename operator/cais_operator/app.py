@@ -13,6 +13,7 @@ from cais_operator.access import AccessLoops, AccessReconciler
 from cais_operator.cluster import Children, Client, Connection, Selection, connect
 from cais_operator.consumers import Directory
 from cais_operator.errors import CaisError
+from cais_operator.handshake import Handshake, TlsHandshake
 from cais_operator.leader import Leader
 from cais_operator.loops import Loops
 from cais_operator.metrics import Metrics
@@ -20,7 +21,10 @@ from cais_operator.queue import WorkQueue
 from cais_operator.reconcile import Reconciler
 from cais_operator.registry_api import HttpRegistryApi, RegistryApi
 from cais_operator.resource import Key
+from cais_operator.rotation import Turns
+from cais_operator.rotator import Rotator
 from cais_operator.settings import Settings
+from cais_operator.survey import Survey
 
 _KIND_PAUSE = 2.0  # seconds between two tries
 _STALE = 60.0  # seconds without an answer about the Lease
@@ -31,33 +35,23 @@ class App:
     """One operator process."""
 
     def __init__(
-        self, settings: Settings, connection: Connection, server: RegistryApi | None = None
+        self,
+        settings: Settings,
+        connection: Connection,
+        server: RegistryApi | None = None,
+        handshake: Handshake | None = None,
     ) -> None:
         clock = time.monotonic
         self._clock = clock
         self._settings = settings
         self._connection = connection
         self._cluster = Client(connection)
-        children, directory = Children(), Directory()
         self._queue = WorkQueue(clock)
         self._metrics = Metrics(queued=lambda: len(self._queue), age=self._queue.age)
-        reconciler = Reconciler(
-            cluster=self._cluster,
-            children=children,
-            directory=directory,
-            server=server or HttpRegistryApi(),
-            settings=settings,
-        )
+        children, directory = Children(), Directory()
         self._access = self._access_loops(children, directory)
-        self._loops = Loops(
-            cluster=self._cluster,
-            children=children,
-            queue=self._queue,
-            reconciler=reconciler,
-            access=self._access,
-            metrics=self._metrics,
-            settings=settings,
-            clock=clock,
+        self._loops = self._registry_loops(
+            children, directory, server or HttpRegistryApi(), handshake or TlsHandshake()
         )
         self._leader = Leader(
             self._cluster, namespace=settings.system_namespace, identity=_identity(), clock=clock
@@ -65,6 +59,38 @@ class App:
         self._stop = asyncio.Event()
         self._work: asyncio.Task[None] | None = None
         self._exit_code = 0
+
+    def _registry_loops(
+        self, children: Children, directory: Directory, server: RegistryApi, handshake: Handshake
+    ) -> Loops:
+        cluster, settings, turns = self._cluster, self._settings, Turns()
+        reconciler = Reconciler(
+            cluster=cluster,
+            children=children,
+            directory=directory,
+            server=server,
+            settings=settings,
+            turns=turns,
+        )
+        rotator = Rotator(
+            cluster=cluster,
+            survey=Survey(cluster, children, handshake, settings),
+            settings=settings,
+            turns=turns,
+            metrics=self._metrics.authority,
+            queue=self._queue.add,
+        )
+        return Loops(
+            cluster=cluster,
+            children=children,
+            queue=self._queue,
+            reconciler=reconciler,
+            access=self._access,
+            rotator=rotator,
+            metrics=self._metrics,
+            settings=settings,
+            clock=self._clock,
+        )
 
     def _access_loops(self, children: Children, directory: Directory) -> AccessLoops:
         reconciler = AccessReconciler(

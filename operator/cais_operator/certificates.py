@@ -12,6 +12,10 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+NEXT_CERTIFICATE = "next.crt"  # keys of the CA's Secret, while it is being replaced
+FORMER_CERTIFICATE = "previous.crt"
+FORMER_MARKS = "previous.fingerprints"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
@@ -21,11 +25,17 @@ class Authority:
         certificate: PEM of the certificate that signs.
         key: PEM of its private key (PKCS#8); never logged.
         bundle: PEM of every CA certificate that clients should trust, the signing one first.
+        former: PEM of the certificate that signed before, while it is being replaced; else empty.
+        is_followed: Whether another one is published to take its place.
+        former_marks: Key of the password fingerprints made under the former one; empty without it.
     """
 
     certificate: str
     key: str
     bundle: str
+    is_followed: bool = False
+    former: str = ""
+    former_marks: bytes = b""
 
     def __repr__(self) -> str:
         """Show nothing of the key."""
@@ -75,17 +85,52 @@ def authority_from(secret: Mapping[str, Any]) -> Authority:
         ValueError: In words for a person, when it is no usable CA.
     """
     made = Authority(
-        certificate=_text(secret, "tls.crt"),
-        key=_text(secret, "tls.key"),
-        bundle=_text(secret, "ca.crt"),
+        certificate=text_in(secret, "tls.crt"),
+        key=text_in(secret, "tls.key"),
+        bundle=text_in(secret, "ca.crt"),
+        is_followed=bool(_optional(secret, NEXT_CERTIFICATE)),
+        former=_optional(secret, FORMER_CERTIFICATE),
+        former_marks=bytes.fromhex(_optional(secret, FORMER_MARKS)),
     )
-    if not is_pair(made.certificate, made.key):
-        raise ValueError("the CA Secret's tls.key does not belong to its tls.crt")
-    if not _is_authority(certificate(made.certificate)):
-        raise ValueError("the CA Secret's tls.crt may not sign certificates")
+    check_authority(made, "tls.crt", "tls.key")
     if facts(made.certificate).sha256 != facts(made.bundle).sha256:
         raise ValueError("the CA Secret's ca.crt does not begin with its tls.crt")
+    if made.former:
+        certificate(made.former)
     return made
+
+
+def check_authority(made: Authority, crt: str, key: str) -> None:
+    """Make sure that a certificate may sign and has its key.
+
+    Args:
+        made: What was read.
+        crt: Key of the Secret that holds the certificate, to be named.
+        key: The same of the private key.
+
+    Raises:
+        ValueError: In words for a person.
+    """
+    if not is_pair(made.certificate, made.key):
+        raise ValueError(f"the CA Secret's {key} does not belong to its {crt}")
+    if not _is_authority(certificate(made.certificate)):
+        raise ValueError(f"the CA Secret's {crt} may not sign certificates")
+
+
+def bundle(*texts: str, without: str = "") -> str:
+    """Return all certificates of some PEM texts, each once, in their order.
+
+    Args:
+        texts: Any number of certificates each.
+        without: PEM of one that is left out.
+
+    Raises:
+        ValueError: When a text holds no certificate, or something else.
+    """
+    found = [one for text in texts for one in x509.load_pem_x509_certificates(text.encode())]
+    dropped = [certificate(without)] if without else []
+    kept = dict.fromkeys(one for one in found if one not in dropped)
+    return "".join(one.public_bytes(serialization.Encoding.PEM).decode() for one in kept)
 
 
 def leaf_from(secret: Mapping[str, Any]) -> Leaf:
@@ -94,7 +139,7 @@ def leaf_from(secret: Mapping[str, Any]) -> Leaf:
     Raises:
         ValueError: When a key is missing or is no text.
     """
-    return Leaf(certificate=_text(secret, "tls.crt"), key=_text(secret, "tls.key"))
+    return Leaf(certificate=text_in(secret, "tls.crt"), key=text_in(secret, "tls.key"))
 
 
 def facts(pem: str) -> Facts:
@@ -155,13 +200,13 @@ def is_pair(certificate_pem: str, key_pem: str) -> bool:
     return certificate(certificate_pem).public_key() == private_key(key_pem).public_key()
 
 
-def is_signed_by(certificate_pem: str, authority: Authority) -> bool:
-    """Return whether the authority's certificate signed the other.
+def is_signed_by(certificate_pem: str, authority_pem: str) -> bool:
+    """Return whether the second certificate signed the first.
 
     Raises:
         ValueError: When either cannot be read.
     """
-    issuer = certificate(authority.certificate)
+    issuer = certificate(authority_pem)
     try:
         certificate(certificate_pem).verify_directly_issued_by(issuer)
     except (ValueError, TypeError, InvalidSignature):
@@ -169,11 +214,25 @@ def is_signed_by(certificate_pem: str, authority: Authority) -> bool:
     return True
 
 
-def _text(secret: Mapping[str, Any], key: str) -> str:
+def text_in(secret: Mapping[str, Any], key: str) -> str:
+    """Return one text of a Secret.
+
+    Raises:
+        ValueError: When it is missing, or no text.
+    """
     data = secret.get("data") or {}
     if key not in data:
         raise ValueError(f"the Secret has no {key}")
     return base64.b64decode(data[key], validate=True).decode()
+
+
+def encoded(text: str) -> str:
+    """Return a text as a Secret's data hold it."""
+    return base64.b64encode(text.encode()).decode()
+
+
+def _optional(secret: Mapping[str, Any], key: str) -> str:
+    return text_in(secret, key) if key in (secret.get("data") or {}) else ""
 
 
 def _load_key(pem: str) -> object:

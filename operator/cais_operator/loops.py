@@ -2,10 +2,11 @@
 """What runs all the time on the leader: watches feed the queue, workers empty it."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Iterable
 
-from cais_operator import names
+from cais_operator import names, rotation
 from cais_operator.access import AccessLoops
 from cais_operator.cluster import (
     CHILD_KINDS,
@@ -25,12 +26,14 @@ from cais_operator.queue import WorkQueue
 from cais_operator.reconcile import Outcome, Reconciler
 from cais_operator.references import References
 from cais_operator.resource import Key
+from cais_operator.rotator import Rotator
 from cais_operator.settings import Settings
 from cais_operator.workers import Workers
 
 _log = logging.getLogger(__name__)
 _STUCK = 600.0  # seconds without any progress
 _STALE = 300.0  # seconds without an answer of the API server
+_ROTATION_PAUSE = 10.0  # seconds until the next look at the CA when one has failed
 _LIST_PAUSE = 5.0  # seconds until the next try to list the Registries
 
 
@@ -45,6 +48,7 @@ class Loops:
         queue: WorkQueue,
         reconciler: Reconciler,
         access: AccessLoops,
+        rotator: Rotator,
         metrics: Metrics,
         settings: Settings,
         clock: Callable[[], float],
@@ -54,6 +58,8 @@ class Loops:
         self._queue = queue
         self._reconciler = reconciler
         self._access = access
+        self._rotator = rotator
+        self._authority_changed = asyncio.Event()
         self._settings = settings
         self._clock = clock
         self._workers = Workers(queue, metrics, self._look)
@@ -72,6 +78,7 @@ class Loops:
                 await watch.synced.wait()
             _log.info("%d children known", len(self._children))
             group.create_task(self._resync())
+            group.create_task(self._rotate())
             self._references.start(group)
             if self._nodes is not None:
                 group.create_task(self._nodes.run())
@@ -117,6 +124,23 @@ class Loops:
             self._nodes.forget(key)
         else:
             self._nodes.looked(key, outcome.entry)
+
+    async def _rotate(self) -> None:
+        """Look after the CA: when it is due, when somebody changes it, and while it is replaced."""
+        while True:
+            self._authority_changed.clear()
+            pause = await self._rotation_step()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._authority_changed.wait(), pause)
+
+    async def _rotation_step(self) -> float:
+        try:
+            return await self._rotator.step()
+        except CaisError as error:
+            _log.warning("the CA cannot be looked after: %s", error)
+        except Exception:  # noqa: BLE001 - a bug there must not stop the Registries
+            _log.exception("the CA cannot be looked after")
+        return _ROTATION_PAUSE
 
     async def _resync(self) -> None:
         """List the keys of all Registries now and then: no lost event is lost for long."""
@@ -200,6 +224,14 @@ class Loops:
         for key in keys:
             self._queue.add(key)
         if self._is_authority(live):
+            self._authority(before.body if before else None, live)
+
+    def _authority(self, before: Object | None, live: Object) -> None:
+        """Pass a change of the CA's Secret on; what the rotation notes for people is none."""
+        wakes, concerns = rotation.meaning(before, live)
+        if wakes:
+            self._authority_changed.set()
+        if concerns:
             for key in self._references.known():
                 self._queue.add(key)
 

@@ -25,11 +25,16 @@ from cais_operator.converge import Writer
 from cais_operator.errors import Conflict, NotFound, Rejected
 from cais_operator.names import Hosts
 from cais_operator.resource import Issued, Registry
+from cais_operator.rotation import Turns
 from cais_operator.settings import Settings
 from cais_operator.world import World, cluster_ips, node_port
 
-_AUTHORITY_VALIDITY = timedelta(days=3650)
-_AUTHORITY_NAME = "Cais CA"
+AUTHORITY_VALIDITY = timedelta(days=3650)
+AUTHORITY_NAME = "Cais CA"
+
+_PUBLISHING = "a new CA is published beside the old one, and will sign the next certificate"
+_REPLACING = "its CA is being replaced, and its turn comes"
+_REPLACED = "it is of the new CA, and the old one is still published"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +55,16 @@ class Material:
 class Generator:
     """Makes what is missing, and nothing else."""
 
-    def __init__(self, cluster: Cluster, writer: Writer, settings: Settings) -> None:
+    def __init__(self, cluster: Cluster, writer: Writer, settings: Settings, turns: Turns) -> None:
+        """Say with what it works.
+
+        Args:
+            cluster: Where the CA's Secret is.
+            writer: For all other Secrets.
+            settings: For the operator's namespace.
+            turns: Who may give up a good certificate of the CA before.
+        """
+        self._turns = turns
         self._cluster = cluster
         self._writer = writer
         self._settings = settings
@@ -73,7 +87,7 @@ class Generator:
         return Material(tls=certificate, users=users, bundle=bundle)
 
     async def authority(self, now: datetime) -> Authority:
-        """Return the installation's CA; made when there is none, never replaced.
+        """Return the installation's CA; made when there is none, not replaced here.
 
         Raises:
             Rejected: When the Secret is there and unusable; a new CA would break every client.
@@ -100,7 +114,7 @@ class Generator:
         try:
             return await self._cluster.get("Secret", namespace, names.AUTHORITY_SECRET)
         except NotFound:
-            made = pki.new_authority(name=_AUTHORITY_NAME, validity=_AUTHORITY_VALIDITY, now=now)
+            made = pki.new_authority(name=AUTHORITY_NAME, validity=AUTHORITY_VALIDITY, now=now)
         try:
             return await self._cluster.create(desired.authority_secret(self._settings, made))
         except Conflict:  # another worker, or another operator, was faster: theirs counts
@@ -125,7 +139,12 @@ class Generator:
         live = world.secret(names.tls_secret(registry))
         issued = registry.spec.tls.issued or Issued()
         verdict = tls.decide(
-            live, authority, hosts, renew_before=issued.renew_before.delta, now=now
+            live,
+            authority,
+            hosts,
+            renew_before=issued.renew_before.delta,
+            now=now,
+            may_replace=registry.key in self._turns,
         )
         leaf: Leaf
         if isinstance(verdict, tls.Keep):
@@ -135,6 +154,7 @@ class Generator:
                 authority, hosts, name=registry.name, validity=issued.validity.delta, now=now
             )
         manifest = desired.tls_secret(registry, self._settings, leaf, authority)
+        world.learn(authority=_words(authority, leaf))
         return await self._writer.ensure_secret(world, manifest)
 
     async def _brought(self, registry: Registry, world: World) -> tuple[Object | None, str]:
@@ -185,7 +205,9 @@ class Generator:
         known = credentials.known_users(world.secret(names.users_secret(registry)))
         key = pki.fingerprint_key(authority)
         # bcrypt takes 50-100 ms for each changed password: not on the loop
-        entries = await asyncio.to_thread(pki.hash_users, passwords, known=known, key=key)
+        entries = await asyncio.to_thread(
+            pki.hash_users, passwords, known=known, key=key, former_key=authority.former_marks
+        )
         manifest = desired.users_secret(registry, self._settings, entries)
         return await self._writer.ensure_secret(world, manifest)
 
@@ -194,6 +216,14 @@ class Generator:
         keys = token_keys.turned(known, now, lambda: pki.new_token_key(now))
         manifest = desired.token_keys_secret(registry, self._settings, keys)
         await self._writer.ensure_secret(world, manifest)
+
+
+def _words(authority: Authority, leaf: Leaf) -> str:
+    """Return what a person should know of a CA that is being replaced."""
+    if authority.former:
+        is_new = certificates.is_signed_by(leaf.certificate, authority.certificate)
+        return _REPLACED if is_new else _REPLACING
+    return _PUBLISHING if authority.is_followed else ""
 
 
 def _password(world: World, secret: str) -> str:

@@ -29,7 +29,12 @@ ACCESS = "cais.dev/access"  # label of a consumer's Secret: the RegistryAccess t
 PULL_SECRETS = "cais.dev/pull-secrets"  # of ServiceAccounts: what was added to their pull Secrets
 
 COLLECT = "cais.dev/gc"  # annotation of a Registry: asks for a garbage collection, once
-ROTATE = "cais.dev/rotate"  # annotation of a RegistryAccess: asks for a new password, once
+ROTATE = "cais.dev/rotate"  # annotation that asks for new material, once
+
+# Annotations of the CA's Secret while one CA takes the place of another.
+ROTATION = "cais.dev/rotation"  # words for people: what goes on, and whom it waits for
+ROTATION_SINCE = "cais.dev/rotation-since"  # when the phase began
+ROTATION_SETTLED = "cais.dev/rotation-settled"  # since when nothing is waited for but the time
 
 RESERVED_PREFIXES = ("app.kubernetes.io/", "cais.dev/")  # labels and annotations we give
 

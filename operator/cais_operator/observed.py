@@ -51,6 +51,7 @@ class Observed:
         wanted_files: Path to SHA-256 of what the server should have loaded; empty when unknown.
         server: What the server said; None when it was not asked.
         reads_labels: Whether the operator may read the labels of namespaces.
+        authority: What a person should know of a CA that is being replaced; else empty.
         rejected: The API server's words on a child it refused; None when it took all.
         issuer: The cluster as issuer of tokens; None when unknown, or not asked for.
         issuer_problem: Why it could not be asked; None when it was, or need not be.
@@ -63,6 +64,7 @@ class Observed:
     wanted_files: Mapping[str, str] = field(default_factory=dict)
     server: ServerState | None = None
     reads_labels: bool = True
+    authority: str = ""
     rejected: str | None = None
     issuer: Published | None = None
     issuer_problem: str | None = None

@@ -9,6 +9,7 @@ import hmac
 import secrets
 import string
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 
@@ -34,17 +35,19 @@ def new_authority(*, name: str, validity: timedelta, now: datetime) -> Authority
     """Make a self-signed CA (ECDSA P-256).
 
     Args:
-        name: Common name, so that a person finds it in a trust store.
+        name: Begins the common name, so that a person finds it in a trust store. What follows is
+            of the key: of two that are trusted at a time none is taken for the other.
         validity: Length from now.
         now: Aware, UTC.
     """
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = _name(name)
+    known_by = _subject_key(key.public_key())
+    subject = _name(f"{name} {known_by.digest.hex()[:8]}")
     signed = (
         _builder(subject, subject, key.public_key(), now, now + validity)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(signs_certificates=True), critical=True)
-        .add_extension(_subject_key(key.public_key()), critical=False)
+        .add_extension(known_by, critical=False)
         .sign(key, hashes.SHA256())
     )
     pem = _certificate_pem(signed)
@@ -116,6 +119,7 @@ def hash_users(
     *,
     known: Mapping[str, Sequence[UserEntry]],
     key: bytes,
+    former_key: bytes = b"",
 ) -> tuple[UserEntry, ...]:
     """Return an entry per password, sorted by name; bcrypt runs only where a fingerprint differs.
 
@@ -126,20 +130,25 @@ def hash_users(
             is being replaced by the other. At most 72 bytes each.
         known: Entries of the live users Secret (`credentials.known_users`).
         key: From `fingerprint_key`.
+        former_key: The same of the CA before, while there is one: what it knows is marked anew.
     """
+    keys = (key, former_key) if former_key else (key,)
     return tuple(
-        _entry(name, password, known.get(name, ()), key)
+        _entry(name, password, known.get(name, ()), keys)
         for name, given in sorted(passwords.items())
         for password in given
     )
 
 
-def _entry(name: str, password: str, known: Sequence[UserEntry], key: bytes) -> UserEntry:
+def _entry(
+    name: str, password: str, known: Sequence[UserEntry], keys: Sequence[bytes]
+) -> UserEntry:
     for one in known:
-        if hmac.compare_digest(one.fingerprint, fingerprint(key, name, password, one.hash)):
-            return one
+        marks = [fingerprint(key, name, password, one.hash) for key in keys]
+        if any(hmac.compare_digest(one.fingerprint, mark) for mark in marks):
+            return replace(one, fingerprint=marks[0])
     hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt(_ROUNDS)).decode()
-    mark = fingerprint(key, name, password, hashed)
+    mark = fingerprint(keys[0], name, password, hashed)
     return UserEntry(name=name, hash=hashed, fingerprint=mark)
 
 

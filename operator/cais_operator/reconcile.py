@@ -36,6 +36,7 @@ from cais_operator.registry_api import RegistryApi
 from cais_operator.report import Reporter
 from cais_operator.requests import Requests
 from cais_operator.resource import Key, Registry
+from cais_operator.rotation import Turns
 from cais_operator.server import Server
 from cais_operator.settings import Settings
 from cais_operator.world import Observer, World, cluster_ips, kinds, referenced
@@ -73,6 +74,7 @@ class Reconciler:
         directory: Directory,
         server: RegistryApi,
         settings: Settings,
+        turns: Turns,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._cluster = cluster
@@ -80,7 +82,7 @@ class Reconciler:
         self._now = now
         self._observer = Observer(cluster, children)
         self._writer = Writer(cluster, children)
-        self._generator = Generator(cluster, self._writer, settings)
+        self._generator = Generator(cluster, self._writer, settings, turns)
         self._ledger = Ledger(cluster, self._writer, directory, settings)
         self._server = Server(cluster, self._observer, server)
         self._identities = Identities(cluster)
@@ -237,6 +239,8 @@ class Reconciler:
         if ready["status"] == "True":
             times = said.get("certificate") or {}
             ends = times.get("renewAt") or times.get("notAfter")
+            if ends and self._since(ends) >= 0:  # kept as it ends with its CA, until that changes
+                ends = None
             due = (ends, self._ledger.next_turn(world))
             return max(_SOONEST, min((resync, *(-self._since(one) for one in due if one))))
         return min(

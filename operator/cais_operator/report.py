@@ -59,13 +59,16 @@ class Reporter:
         """Write one Event of what is no condition but has to be told.
 
         Args:
-            body: The Registry as it was read.
+            body: The object that it is about, as it was read.
             reason: Machine word, CamelCase.
             message: What, and what to do.
             now: Aware, UTC.
         """
-        told = {"type": reason, "status": "True", "reason": reason, "message": message}
-        await self._post({**_event(body, told, now), "type": "Warning"})
+        await self._post({**_event(body, _told(reason, message), now), "type": "Warning"})
+
+    async def tell(self, body: Object, reason: str, message: str, now: datetime) -> None:
+        """Write one Event of what went as it should; arguments as those of `warn`."""
+        await self._post(_event(body, _told(reason, message), now))
 
     async def _post(self, event: Object) -> None:
         """Create an Event at best effort: nobody's registry waits for it."""
@@ -121,6 +124,10 @@ def _runs(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Mappi
         yield {"type": reason, "status": "True", "reason": reason, "message": dry["message"]}
 
 
+def _told(reason: str, message: str) -> Mapping[str, Any]:
+    return {"type": reason, "status": "True", "reason": reason, "message": message}
+
+
 def _event(body: Object, condition: Mapping[str, Any], now: datetime) -> Object:
     metadata = body["metadata"]
     reason, message = str(condition["reason"]), str(condition.get("message") or "")[:_LONGEST]
@@ -132,7 +139,7 @@ def _event(body: Object, condition: Mapping[str, Any], now: datetime) -> Object:
         "kind": "Event",
         "metadata": {"name": f"{metadata['name']}.{digest}", "namespace": metadata["namespace"]},
         "involvedObject": {
-            "apiVersion": names.API_VERSION,
+            "apiVersion": body.get("apiVersion", names.API_VERSION),
             "kind": body.get("kind", names.KIND),
             "name": metadata["name"],
             "namespace": metadata["namespace"],

@@ -2,6 +2,7 @@
 """What the operator is told at its start; read once by `__main__`, then handed in."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +24,8 @@ class Settings:
         health_listen: `host:port` of /healthz, /readyz and /metrics.
         resync: Seconds after which every Registry is looked at again.
         workers: Registries reconciled at once.
+        ca_overlap: How long clients have both CAs, before certificates change and after.
+        ca_renew_before: How long before its end the CA is replaced, at most a third of its life.
         leader_elect: Whether a Lease decides which replica works.
         node_trust: Namespace of the ConfigMap that tells nodes of the registries; empty: none.
         log_format: `auto` is text on a terminal, else JSON.
@@ -38,6 +41,8 @@ class Settings:
     health_listen: str = "0.0.0.0:8080"
     resync: float = 300.0
     workers: int = 8
+    ca_overlap: timedelta = timedelta(hours=24)
+    ca_renew_before: timedelta = timedelta(days=365)
     leader_elect: bool = True
     node_trust: str = ""
     log_format: Literal["auto", "json", "text"] = "auto"

@@ -2,7 +2,7 @@
 """Whether a registry's certificate is good: an ordered chain of named checks. Pure."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -39,45 +39,49 @@ class Issue:
     message: str
 
 
-def decide(
+def decide(  # noqa: PLR0913 - what a verdict needs
     secret: Mapping[str, Any] | None,
     authority: Authority,
     wanted: Hosts,
     *,
     renew_before: timedelta,
     now: datetime,
+    may_replace: bool = True,
 ) -> Keep | Issue:
-    """Judge the TLS Secret as it is.
+    """Judge the TLS Secret.
 
     Args:
-        secret: The live Secret; None when there is none.
+        secret: The live one; None when there is none.
         authority: Whose signature is wanted.
         wanted: Names and addresses that the certificate must cover, exactly.
         renew_before: How long before its end a certificate is renewed.
         now: Aware, UTC.
+        may_replace: Whether a good certificate of the authority before is to be replaced now.
 
     Returns:
-        Keep with the material, or Issue with the first check that failed. Checks in order:
-        SecretMissing, Unparsable, KeyMismatch, WrongAuthority, NamesDiffer, NotYetValid, Expiring.
+        Keep, or Issue with the first check that failed, in this order: SecretMissing, Unparsable,
+        KeyMismatch, WrongAuthority, AuthorityReplaced, NamesDiffer, NotYetValid, Expiring.
     """
     if secret is None:
-        return Issue(reason="SecretMissing", message="there is no certificate yet")
+        return _MISSING
     try:
-        leaf = leaf_from(secret)
         found = _Found(
-            leaf=leaf,
-            facts=facts(leaf.certificate),
-            is_pair=is_pair(leaf.certificate, leaf.key),
+            leaf=leaf_from(secret),
             authority=authority,
             wanted=wanted,
             renew_before=renew_before,
             now=now,
+            may_replace=may_replace,
         )
     except ValueError as error:
-        message = f"the certificate's Secret cannot be used: {error}"
-        return Issue(reason="Unparsable", message=message)
-    failed = next(filter(None, (check(found) for check in _CHAIN)), None)
-    return failed or Keep(leaf=leaf, facts=found.facts)
+        return _unparsable(error)
+    failed = filter(None, (check(found) for check in _CHAIN))
+    return next(failed, Keep(leaf=found.leaf, facts=found.facts))
+
+
+def _unparsable(error: ValueError) -> Issue:
+    message = f"the certificate's Secret cannot be used: {error}"
+    return Issue(reason="Unparsable", message=message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,12 +89,23 @@ class _Found:
     """What every check may look at."""
 
     leaf: Leaf
-    facts: Facts
-    is_pair: bool
     authority: Authority
     wanted: Hosts
     renew_before: timedelta
     now: datetime
+    may_replace: bool
+    facts: Facts = field(init=False)
+    is_pair: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "facts", facts(self.leaf.certificate))
+        object.__setattr__(self, "is_pair", is_pair(self.leaf.certificate, self.leaf.key))
+
+    @property
+    def is_of_former(self) -> bool:
+        """Whether the authority before signed it."""
+        former = self.authority.former
+        return bool(former) and is_signed_by(self.leaf.certificate, former)
 
 
 def _key_mismatch(found: _Found) -> Issue | None:
@@ -100,11 +115,17 @@ def _key_mismatch(found: _Found) -> Issue | None:
 
 
 def _wrong_authority(found: _Found) -> Issue | None:
-    if is_signed_by(found.leaf.certificate, found.authority):
+    if found.is_of_former or is_signed_by(found.leaf.certificate, found.authority.certificate):
         return None
     return Issue(
         reason="WrongAuthority", message="the certificate is not signed by this installation's CA"
     )
+
+
+def _authority_replaced(found: _Found) -> Issue | None:
+    if not (found.may_replace and found.is_of_former):
+        return None
+    return Issue(reason="AuthorityReplaced", message="the installation has a new CA")
 
 
 def _names_differ(found: _Found) -> Issue | None:
@@ -126,7 +147,10 @@ def _not_yet_valid(found: _Found) -> Issue | None:
 
 def _expiring(found: _Found) -> Issue | None:
     # A certificate that ends with its CA cannot be renewed: a new one would end then, too.
-    ends_with_authority = found.facts.not_after >= facts(found.authority.certificate).not_after
+    ends_with_authority = (
+        not found.is_of_former
+        and found.facts.not_after >= facts(found.authority.certificate).not_after
+    )
     if found.now < found.facts.not_after - found.renew_before or ends_with_authority:
         return None
     return Issue(
@@ -134,9 +158,11 @@ def _expiring(found: _Found) -> Issue | None:
     )
 
 
+_MISSING = Issue(reason="SecretMissing", message="there is no certificate yet")
 _CHAIN: tuple[Callable[[_Found], Issue | None], ...] = (
     _key_mismatch,
     _wrong_authority,
+    _authority_replaced,
     _names_differ,
     _not_yet_valid,
     _expiring,

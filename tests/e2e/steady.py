@@ -4,9 +4,10 @@
     python3 steady.py CONFIG.json
 
 Standard library only: it runs beside the engine, outside of the project's environment. Every
-request has a connection of its own and is never sent again. CONFIG has `host`, `port`, `ca`,
-`login`, `pushes` and `pulls` (each second), `stop` (a file) and `log` (a file: one JSON line for
-each image pushed or pulled: when it began, what it was, `ok` or the status or error, and where).
+request has a connection of its own and is never sent again; each reads the CA file anew. CONFIG
+has `host`, `port`, `ca`, `login`, `pushes` and `pulls` (each second), `stop` (a file) and `log` (a
+file: one JSON line for each image pushed or pulled: when it began, what it was, `ok` or the status
+or error, and where).
 """
 
 from __future__ import annotations
@@ -38,7 +39,6 @@ class Client:
     def __init__(self, config: dict[str, Any], log: TextIO) -> None:
         self.config = config
         self.log = log
-        self.context = ssl.create_default_context(cafile=config["ca"])
         encoded = base64.b64encode(config["login"].encode()).decode()
         self.headers = {"Authorization": f"Basic {encoded}"}
 
@@ -48,7 +48,8 @@ class Client:
         """Send one request; return the answer's headers and body."""
         headers = {**self.headers, **({"Content-Type": kind} if kind else {})}
         host, port = self.config["host"], self.config["port"]
-        connection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=self.context)
+        context = ssl.create_default_context(cafile=self.config["ca"])
+        connection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=context)
         try:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()

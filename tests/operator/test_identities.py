@@ -13,6 +13,7 @@ from cais_operator.cluster import Children
 from cais_operator.consumers import Directory
 from cais_operator.identities import DISCOVERY, KEYS
 from cais_operator.reconcile import Reconciler
+from cais_operator.rotation import Turns
 from operator_builders import NOW, SETTINGS
 from support.issuer import published, rsa
 from support.operator_bench import KEY, Bench, bench
@@ -62,6 +63,7 @@ class Clock:
 
 def operator(made: Bench, clock: Clock) -> Reconciler:
     found = Reconciler(
+        turns=Turns(),
         cluster=made.cluster,
         children=Children(),
         directory=Directory(),

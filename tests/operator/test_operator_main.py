@@ -3,6 +3,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import fields
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,8 @@ def test_without_flags_and_variables_the_defaults_hold() -> None:
         (["--image-pull-secrets=x,y"], {}, {"image_pull_secrets": ("x", "y")}),
         (["--log-format=json"], {}, {"log_format": "json"}),
         (["--node-trust=a"], {}, {"node_trust": "a"}),
+        (["--ca-overlap=90m"], {}, {"ca_overlap": timedelta(minutes=90)}),
+        ([], {"CAIS_CA_RENEW_BEFORE": "48h"}, {"ca_renew_before": timedelta(days=2)}),
         ([], {"CAIS_REGISTRY_IMAGE": "reg/x:1"}, {"registry_image": "reg/x:1"}),
         ([], {"CAIS_RESYNC": ""}, {}),
     ],
@@ -53,6 +56,9 @@ def test_a_flag_wins_over_a_variable_over_the_default(
         ([], {"CAIS_WORKERS": "65"}, ("CAIS_WORKERS", "'65'", "1 to 64")),
         (["--health-listen=8080"], {}, ("--health-listen", "host:port")),
         (["--image-pull-policy=Sometimes"], {}, ("--image-pull-policy", "Always, IfNotPresent")),
+        (["--ca-overlap=0s"], {}, ("--ca-overlap", "'0s'", "1s to 8760h")),
+        (["--ca-overlap=1d"], {}, ("--ca-overlap", "'1d'", "hours, minutes and seconds")),
+        (["--ca-renew-before=1h"], {}, ("--ca-renew-before", "24h to 29200h")),
         ([], {"CAIS_LEADER_ELECT": "maybe"}, ("CAIS_LEADER_ELECT", "true or false")),
         ([], {"CAIS_LOG_FORMAT": "xml"}, ("CAIS_LOG_FORMAT", "auto, json, text")),
         (["--node-trust=a", "--namespace=b"], {}, ("--node-trust", "--namespace", "everybody's")),

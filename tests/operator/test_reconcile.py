@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 import base64
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from cais_operator import errors, names
+from cais_operator import errors, names, pki
+from cais_operator.desired import authority_secret
 from cais_operator.report import events
 from operator_builders import NOW, SETTINGS, body, registry, with_users, with_volume
 from support.operator_bench import EVERYTHING, KEY, Bench, bench, children
@@ -108,6 +110,20 @@ async def test_a_paused_registry_is_looked_at_and_not_touched() -> None:
     made = bench({"paused": True})
     await made.operator().reconcile(KEY)
     assert {kind for _, kind, _ in made.cluster.writes} == {"Registry", "Event"}
+
+
+async def test_a_certificate_that_ends_with_its_ca_is_not_looked_at_again_and_again() -> None:
+    made = bench()
+    ending = pki.new_authority(name="ends", validity=timedelta(days=20), now=NOW)
+    made.cluster.put(authority_secret(SETTINGS, ending))
+    await made.settle()
+    made.run_pods()
+    made.server.files = wanted_files(made)
+    outcome = await made.operator().reconcile(KEY)
+    assert made.condition("Ready")["status"] == "True"
+    assert made.status()["certificate"]["renewAt"] < NOW.isoformat()
+    assert outcome.after is not None
+    assert outcome.after > 0.5 * SETTINGS.resync
 
 
 async def test_a_registry_that_is_being_deleted_is_left_alone() -> None:

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from operator_builders import HOSTS, NOW, authority, leaf, secret
 RENEW_BEFORE = timedelta(days=30)
 ANOTHER = pki.new_authority(name="another", validity=timedelta(days=3650), now=NOW)
 SHORT = pki.new_authority(name="short", validity=timedelta(days=20), now=NOW)
+FORMER = replace(ANOTHER, former=authority().certificate)
 FEWER = Hosts(dns=("team.team-a.svc",), ips=())
 MORE = Hosts(dns=(*HOSTS.dns, "old.example.com"), ips=HOSTS.ips)
 
@@ -109,3 +111,23 @@ def test_a_certificate_that_ends_with_its_authority_is_not_issued_again_and_agai
     live = _secret(leaf(by=SHORT, days=90))
     found = tls.decide(live, SHORT, HOSTS, renew_before=RENEW_BEFORE, now=NOW)
     assert isinstance(found, tls.Keep)
+
+
+@pytest.mark.parametrize(
+    ("found", "may_replace", "reason"),
+    [
+        (leaf(), False, None),
+        (leaf(), True, "AuthorityReplaced"),
+        (leaf(by=ANOTHER), True, None),
+        (leaf(FEWER), False, "NamesDiffer"),
+        (leaf(days=30), False, "Expiring"),
+        (leaf(by=SHORT), False, "WrongAuthority"),
+    ],
+)
+def test_a_certificate_of_the_authority_before_is_kept_until_its_turn_comes(
+    found: Leaf, *, may_replace: bool, reason: str | None
+) -> None:
+    verdict = tls.decide(
+        _secret(found), FORMER, HOSTS, renew_before=RENEW_BEFORE, now=NOW, may_replace=may_replace
+    )
+    assert getattr(verdict, "reason", None) == reason

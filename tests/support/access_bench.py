@@ -15,6 +15,7 @@ from cais_operator.cluster import Children, Object
 from cais_operator.consumers import Account, Directory, accounts
 from cais_operator.reconcile import Reconciler
 from cais_operator.resource import Key, Registry, RegistryAccess, parse, parse_access
+from cais_operator.rotation import Turns
 from cais_operator.settings import Settings
 from operator_builders import SETTINGS, body
 from support.operator_bench import KEY, Bench
@@ -81,6 +82,7 @@ class AccessBench(Bench):
         for namespace, labels in self.labels.items():
             directory.relabel(namespace, labels)
         registry = Reconciler(
+            turns=Turns(),
             cluster=self.cluster,
             children=children,
             directory=directory,

@@ -54,6 +54,7 @@ class FakeCluster:
         self.before: Callable[[str, str, str], None] = lambda *_: None
         self.after: Callable[[str, str, str], None] = lambda *_: None
         self.documents: dict[str, bytes | Exception] = {}  # by path
+        self._addresses: dict[str, int] = {}
         self._versions = itertools.count(1)
         self._ids = itertools.count(1)
 
@@ -152,6 +153,11 @@ class FakeCluster:
             yield _
         raise NotImplementedError(f"{selection} from {resource_version}")
 
+    def _address(self, service: str) -> str:
+        """The first Service is always at 10.96.0.7."""
+        number = self._addresses.setdefault(service, len(self._addresses) + 7)
+        return f"10.96.0.{number}"
+
     def _find(self, kind: str, namespace: str, name: str) -> Object:
         if (kind, namespace, name) not in self.objects:
             raise errors.NotFound(f"{kind} {namespace}/{name}")
@@ -178,7 +184,7 @@ class FakeCluster:
         if "status" in before:
             stored["status"] = before["status"]
         if stored["kind"] == "Service":
-            stored["spec"].setdefault("clusterIP", "10.96.0.7")
+            stored["spec"].setdefault("clusterIP", self._address(stored["metadata"]["name"]))
         return copy.deepcopy(self.put(stored))
 
 

@@ -13,6 +13,7 @@ from cais_operator.observed import ServerState
 from cais_operator.reconcile import Reconciler
 from cais_operator.registry_api import Way
 from cais_operator.resource import Key
+from cais_operator.rotation import Turns
 from operator_builders import NOW, SETTINGS, body
 from support.fake_cluster import FakeCluster
 
@@ -64,13 +65,14 @@ class Bench:
     server: StubServer = field(default_factory=StubServer)
     now: datetime = NOW
 
-    def operator(self) -> Reconciler:
+    def operator(self, turns: Turns | None = None) -> Reconciler:
         return Reconciler(
             cluster=self.cluster,
             children=Children(),
             directory=Directory(),
             server=self.server,
             settings=SETTINGS,
+            turns=turns or Turns(),
             now=lambda: self.now,
         )
 
@@ -106,17 +108,17 @@ class Bench:
         tls = objects["Secret", "team-a", "team-tls"] if has_tls else None
         self.server.files = desired.loaded_files(config, users, tls, keys)
 
-    def run_pods(self) -> None:
+    def run_pods(self, name: str = "team") -> None:
         """What the controllers and the kubelet would do."""
         claim = {"phase": "Bound", "capacity": {"storage": "10Gi"}}
-        self.cluster.change("PersistentVolumeClaim", "team-data", status=claim)
-        deployment = self.cluster.objects["Deployment", "team-a", "team"]
+        self.cluster.change("PersistentVolumeClaim", f"{name}-data", status=claim)
+        deployment = self.cluster.objects["Deployment", "team-a", name]
         status = {
             "observedGeneration": deployment["metadata"]["generation"],
             "availableReplicas": 1,
             "updatedReplicas": 1,
         }
-        self.cluster.change("Deployment", "team", status=status)
+        self.cluster.change("Deployment", name, status=status)
 
 
 def bench(spec: Mapping[str, Any] | None = None) -> Bench:

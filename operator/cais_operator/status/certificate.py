@@ -30,6 +30,8 @@ def condition(registry: Registry, observed: Observed, now: datetime) -> Conditio
         return _not_yet("Expired", f"the certificate in {secret} ended {stamp(found.not_after)}")
     message = f"the certificate in {secret} is valid until {stamp(found.not_after)}"
     if registry.spec.tls.is_issued:
+        if observed.authority:
+            message += f"; {observed.authority}"
         return Condition(type=_TYPE, status="True", reason="Issued", message=message)
     message += f"; it was taken from Secret {names.brought_secret(registry)}"
     return Condition(type=_TYPE, status="True", reason="Taken", message=message)

@@ -15,11 +15,28 @@ RULE = {
 }
 
 
+def rotate_the_authority(place: Place) -> None:
+    old = place.secret("cais-ca", "tls.crt", SYSTEM)
+    asked = {"metadata": {"annotations": {"cais.dev/rotate": "now"}}}
+    place.api.merge(place.path("Secret", "cais-ca", SYSTEM), asked)
+
+    def is_replaced() -> bool:
+        bundle = place.secret("cais-ca", "ca.crt", SYSTEM)
+        live = (place.get("ConfigMap", "team-ca") or {})["data"]["ca.crt"]
+        return old not in bundle and live == bundle
+
+    wait_for(is_replaced, "the CA is replaced")
+    path = place.path("Event", namespace=SYSTEM)
+    reasons = {one["reason"] for one in place.api.request("GET", path)["items"]}
+    assert "AuthorityRotated" in reasons
+
+
 def test_nothing_that_the_operator_does_is_forbidden(api: ApiServer, tmp_path: Path) -> None:
     kubeconfig = grant(api, tmp_path)
     fresh = new_place(api)
     place = Place(api=api, team=fresh.team, system=SYSTEM)
-    with operator(place, tmp_path, f"--kubeconfig={kubeconfig}") as running:
+    flags = (f"--kubeconfig={kubeconfig}", "--ca-overlap=1s")
+    with operator(place, tmp_path, *flags) as running:
         body = {"metadata": {"name": "given"}, "stringData": {"password": "one-of-mine"}}
         api.request("POST", place.path("Secret"), body)
         place.create_registry({"access": {"users": [DECLARED], "rules": [RULE]}})
@@ -40,6 +57,7 @@ def test_nothing_that_the_operator_does_is_forbidden(api: ApiServer, tmp_path: P
             lambda: "annotations" not in (place.get("Registry", "team") or {})["metadata"],
             "the annotation is taken off",
         )
+        rotate_the_authority(place)
         running.process.terminate()
         assert running.process.wait(30) == 0
     assert len(CHILDREN) > len(place.missing()) == 0

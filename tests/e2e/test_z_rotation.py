@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Certificates change under traffic. Last of all: the whole cluster gets another CA."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from e2e.kit import Cluster, Tenant, until
+from e2e.traffic import Load, steady
+
+OVERLAP = 15  # seconds
+KEPT = 6.0  # seconds for which clients use a bundle before they read it anew
+SYSTEM = "cais-system"
+
+
+@pytest.fixture
+def short_overlap(cluster: Cluster) -> Iterator[None]:
+    """The operator, with an overlap that a test can wait for."""
+    set_overlap(cluster, f"{OVERLAP}s")
+    yield
+    set_overlap(cluster, "24h")
+
+
+def set_overlap(cluster: Cluster, length: str) -> None:
+    upgrade = ("helm", "upgrade", "cais", "charts/cais", "--namespace", SYSTEM, "--reuse-values")
+    cluster.must(*upgrade, "--set", f"ca.overlap={length}")
+    rollout = ("rollout", "status", "deployment/cais-operator", "--timeout=120s")
+    cluster.kubectl("-n", SYSTEM, *rollout)
+
+
+def authority(cluster: Cluster) -> dict[str, str]:
+    """The CA's Secret: its data and annotations."""
+    found = cluster.get("secret", "cais-ca", SYSTEM) or {}
+    return {**found["data"], **(found["metadata"].get("annotations") or {})}
+
+
+class Trust:
+    """A client that reads the published bundle only now and then."""
+
+    def __init__(self, tenant: Tenant) -> None:
+        self._tenant = tenant
+        self._file = tenant.cluster.place.work / "ca.crt"
+        self._since = 0.0
+
+    def follow(self) -> dict[str, str]:
+        """Read the bundle if it is old; return the CA's Secret."""
+        if time.monotonic() - self._since > KEPT:
+            self._since = time.monotonic()
+            fresh = self._file.with_suffix(".new")
+            fresh.write_text(self.bundle())
+            fresh.replace(self._file)
+        return authority(self._tenant.cluster)
+
+    def bundle(self) -> str:
+        found = self._tenant.get("configmap", f"{self._tenant.name}-ca")
+        assert found
+        return str(found["data"]["ca.crt"])
+
+
+@contextmanager
+def unharmed(tenant: Tenant, folder: Path) -> Iterator[Load]:
+    """Traffic, of which not one request may fail, to one pod."""
+    tenant.apply()
+    tenant.wait_ready()
+    tenant.log_in_as_admin()
+    tenant.push("kept/app:stays")
+    pod = tenant.pod()
+    with steady(tenant, folder) as load:
+        load.wait_for("push", "ok")
+        yield load
+        load.wait_for("push", "ok")
+        load.wait_for("pull", "ok")
+    assert [line for line in load.lines() if line["outcome"] != "ok"] == []
+    print(f"{len(load.lines())} pushes and pulls, none failed")  # noqa: T201  # the figure is the point
+    after = tenant.pod()
+    assert after["metadata"]["uid"] == pod["metadata"]["uid"]
+    assert after["status"]["containerStatuses"][0]["restartCount"] == 0
+
+
+def served(tenant: Tenant) -> str:
+    return str((tenant.get("registry", "team") or {})["status"]["certificate"]["sha256"])
+
+
+def test_a_certificate_is_renewed_under_traffic(tenant: Tenant, tmp_path: Path) -> None:
+    with unharmed(tenant, tmp_path):
+        before = served(tenant)
+        tenant.kubectl("delete", "secret", "team-tls")
+        until(lambda: served(tenant), lambda now: now != before)
+        tenant.wait_ready()
+
+
+@pytest.mark.usefixtures("short_overlap")
+def test_the_ca_is_replaced_under_traffic(tenant: Tenant, tmp_path: Path) -> None:
+    cluster, trust = tenant.cluster, Trust(tenant)
+    with unharmed(tenant, tmp_path):
+        old = authority(cluster)["tls.crt"]
+        rotate = {"metadata": {"annotations": {"cais.dev/rotate": "now"}}}
+        patch = ("patch", "secret", "cais-ca", "--type=merge", "-p", json.dumps(rotate))
+        cluster.kubectl("-n", SYSTEM, *patch)
+        until(trust.follow, lambda ca: "next.crt" in ca)
+        until(trust.follow, lambda ca: ca["tls.crt"] != old)
+        until(trust.follow, lambda ca: "previous.crt" not in ca, seconds=300)
+        until(lambda: (trust.follow(), trust.bundle())[1], lambda text: text.count("BEGIN") == 1)
+        tenant.wait_ready()
+        tenant.trust()  # what is left of the old CA is nowhere believed
