@@ -45,7 +45,7 @@ class Ledger:
             found = judge(access, registry, self._directory.labels(access.namespace))
             if isinstance(found, Grant):
                 grants.append(found)
-            await asyncio.sleep(0)  # to judge takes milliseconds, at the worst
+            await asyncio.sleep(0)  # to judge takes up to 100 ms, at the worst
         world.grants = _first(grants, world.accounts)
 
     async def settle(self, registry: Registry, world: World, now: datetime) -> None:

@@ -105,6 +105,15 @@ def test_hostile_patterns_end_with_no_and_soon(outer: str, inner: str) -> None:
     assert time.process_time() - began < 20  # of a second, in fact; a walk without end takes hours
 
 
+def test_all_hostile_questions_of_one_access_together_take_a_bounded_number_of_steps() -> None:
+    prover, asked = Prover(), 0
+    for first, second in product(range(32), repeat=2):
+        asked += prover.covers(f"**/{'*a*b' * 40}{first}*", f"**/{'*b*a' * 40}{second}*")
+    assert asked == 0
+    assert -1000 <= prover.left <= 0
+    assert prover.covers("same/*", "same/*")  # needs no steps
+
+
 def test_ordinary_questions_take_few_steps() -> None:
     prover = Prover()
     for outer in ("team-a/**", "base/**", "apps/*/release", "mirror/docker.io/**"):
