@@ -17,7 +17,7 @@ from cais_operator import desired, names
 from cais_operator.brought import Brought
 from cais_operator.certificates import Authority, Facts, Leaf
 from cais_operator.credentials import UserEntry
-from cais_operator.jwks import Published
+from cais_operator.jwks import Issuers, Published
 from cais_operator.names import Hosts
 from cais_operator.render import Manifest
 from cais_operator.resource import Registry, parse
@@ -66,8 +66,10 @@ def _children(registry: Registry, settings: Settings) -> Iterator[Manifest]:
     yield desired.network_policy(registry, settings)
     yield desired.gc_network_policy(registry, settings)
     yield desired.service_account(registry, settings)
-    issuer = _ISSUER if registry.spec.access.names_service_accounts else None
-    yield desired.config_map(registry, settings, issuer)
+    access = registry.spec.access
+    cluster = _ISSUER if access.names_service_accounts else None
+    known = Issuers(cluster=cluster, keys={one.name: "public keys" for one in access.issuers})
+    yield desired.config_map(registry, settings, known)
     if not registry.spec.tls.is_disabled:
         yield desired.ca_config_map(registry, settings, _CA.bundle)
     yield from [] if claim is None else [claim]

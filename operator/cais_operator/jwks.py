@@ -7,7 +7,7 @@ As strict as the server: what it would refuse must not take the place of what it
 import json
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from joserfc.errors import JoseError
@@ -34,6 +34,22 @@ class Published:
 
     issuer: str
     keys: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issuers:
+    """What is known of the issuers that a Registry trusts; who is not there is unknown.
+
+    Attributes:
+        cluster: For ServiceAccounts.
+        keys: Of the issuers of the spec, by name; the same text as in `Published`.
+    """
+
+    cluster: Published | None = None
+    keys: Mapping[str, str] = field(default_factory=dict)
+
+
+NOBODY = Issuers()
 
 
 def published(discovery: bytes, keys: bytes) -> Published:

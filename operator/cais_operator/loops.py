@@ -65,6 +65,7 @@ class Loops:
         self._workers = Workers(queue, metrics, self._look)
         self._watches = (*self._child_watches(), *access.watches)
         self._references = References(cluster, queue, clock)
+        self._keys = References(cluster, queue, clock, kind="ConfigMap")
         place = settings.node_trust
         self._nodes = Nodes(cluster, place, settings.resync) if place else None
         self._demand = Demand(queue, self._optional_watches)
@@ -80,6 +81,7 @@ class Loops:
             group.create_task(self._resync())
             group.create_task(self._rotate())
             self._references.start(group)
+            self._keys.start(group)
             if self._nodes is not None:
                 group.create_task(self._nodes.run())
             self._demand.start(group)
@@ -111,9 +113,11 @@ class Loops:
             self._tell_nodes(key, outcome)
         if outcome.after is None:
             self._references.forget(key)
+            self._keys.forget(key)
             self._demand.forget(key)
         else:
             self._references.set(key, outcome.references)
+            self._keys.set(key, outcome.key_files)
             self._demand.set(key, outcome.kinds)
         return outcome.after
 

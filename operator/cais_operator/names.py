@@ -51,10 +51,10 @@ GC_COMPONENT = "gc"
 ACCESS_COMPONENT = "access"
 
 DATA_DIRECTORY = "/data"
-CONFIG_FILE = "/etc/cais/config/server.yaml"
+CONFIG_DIRECTORY = "/etc/cais/config"
+CONFIG_FILE = f"{CONFIG_DIRECTORY}/server.yaml"
 HTPASSWD_FILE = "/etc/cais/users/htpasswd"
 TOKEN_KEYS_FILE = "/etc/cais/tokens/keys"  # noqa: S105 - the name of a file
-CLUSTER_KEYS_FILE = "/etc/cais/config/kubernetes-jwks.json"
 TLS_CERT_FILE = "/etc/cais/tls/tls.crt"
 TLS_KEY_FILE = "/etc/cais/tls/tls.key"
 

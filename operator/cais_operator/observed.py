@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cais_operator.brought import Brought, Refusal
-from cais_operator.jwks import Published
+from cais_operator.jwks import Issuers
 from cais_operator.resource import Quantity
 
 Live = Mapping[str, Any]  # an object as the API server returns it
@@ -53,8 +53,9 @@ class Observed:
         reads_labels: Whether the operator may read the labels of namespaces.
         authority: What a person should know of a CA that is being replaced; else empty.
         rejected: The API server's words on a child it refused; None when it took all.
-        issuer: The cluster as issuer of tokens; None when unknown, or not asked for.
-        issuer_problem: Why it could not be asked; None when it was, or need not be.
+        issuers: Of tokens, those that are asked for and known.
+        issuer_problems: What is wrong with others, or with renewing the keys of known ones; by
+            the name of the spec, empty for the cluster.
     """
 
     children: Mapping[tuple[str, str], Live] = field(default_factory=dict)
@@ -66,8 +67,8 @@ class Observed:
     reads_labels: bool = True
     authority: str = ""
     rejected: str | None = None
-    issuer: Published | None = None
-    issuer_problem: str | None = None
+    issuers: Issuers = field(default_factory=Issuers)
+    issuer_problems: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_loaded(self) -> bool:

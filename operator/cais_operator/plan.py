@@ -19,6 +19,8 @@ from cais_operator.resource import Duration, Quantity, Registry, Volume
 _LONGEST = timedelta(days=365)  # for which anything unused is kept
 _DOTS = 2  # of a host name that is nobody's Service
 _LARGEST_QUOTA = Quantity.parse("4Ei")
+_LONGEST_LOGIN = timedelta(hours=24)
+_SHORTEST_LOGIN = timedelta(seconds=1)
 _SHORTEST = timedelta(hours=1)  # of a certificate's validity
 
 
@@ -107,14 +109,37 @@ def _rules(registry: Registry, observed: Observed) -> Iterator[Problem]:
     del observed
     known = {user.name for user in registry.spec.access.users}
     for at, rule in enumerate(registry.spec.access.rules):
-        if not rule.users and not rule.service_accounts:
-            text = "must name users or serviceAccounts"
+        if not rule.users and not rule.service_accounts and not rule.identities:
+            text = "must name users, serviceAccounts or identities"
             yield Problem(field=f"spec.access.rules[{at}]", value=None, rule=text)
         for here, user in enumerate(rule.users):
             if user not in known:
                 text = f"is no user of spec.access.users; known are {_list(sorted(known))}"
                 field = f"spec.access.rules[{at}].users[{here}]"
                 yield Problem(field=field, value=user, rule=text)
+
+
+def _issuers(registry: Registry, observed: Observed) -> Iterator[Problem]:
+    del observed
+    access = registry.spec.access
+    issuers = Counter(one.issuer for one in access.issuers)
+    known = Counter(one.name for one in access.issuers)
+    for at, one in enumerate(access.issuers):
+        field = f"spec.access.issuers[{at}]"
+        if one.name == "system":
+            rule = "is what Kubernetes calls its own; choose another name"
+            yield Problem(field=f"{field}.name", value=one.name, rule=rule)
+        if known[one.name] > 1 or issuers[one.issuer] > 1:
+            yield Problem(field=field, value=one.name, rule="issuers must differ from each other")
+        if not _SHORTEST_LOGIN <= one.max_lifetime.delta <= _LONGEST_LOGIN:
+            field, value = f"{field}.maxLifetime", str(one.max_lifetime)
+            yield Problem(field=field, value=value, rule="must be from 1s to 24h")
+    for at, named in enumerate(access.rules):
+        for here, name in enumerate(named.identities):
+            if name.partition(":")[0] not in known:
+                text = f"is of no issuer of spec.access.issuers; known are {_list(sorted(known))}"
+                field = f"spec.access.rules[{at}].identities[{here}]"
+                yield Problem(field=field, value=name, rule=text)
 
 
 def _references(registry: Registry, observed: Observed) -> Iterator[Problem]:
@@ -239,6 +264,7 @@ _CHECKS: tuple[Callable[[Registry, Observed], Iterator[Problem]], ...] = (
     _claim,
     _users,
     _rules,
+    _issuers,
     _references,
     _hostnames,
     _node_port,

@@ -28,7 +28,7 @@ from cais_operator.cluster import Children, Cluster, Object
 from cais_operator.consumers import Directory
 from cais_operator.converge import Writer
 from cais_operator.errors import Conflict, InvalidSpec, NotFound, Rejected
-from cais_operator.identities import Identities
+from cais_operator.identities import Identities, key_files
 from cais_operator.ledger import Ledger
 from cais_operator.material import Generator, Material
 from cais_operator.node_trust.entries import Entry
@@ -53,12 +53,14 @@ class Outcome:
     Attributes:
         after: Seconds until the next look without a reason; None when the Registry is gone.
         references: Names of Secrets of others that the spec refers to; to be watched.
+        key_files: Names of ConfigMaps of others that the spec refers to; to be watched.
         kinds: Kinds that not every cluster knows and that it has to do with; to be watched.
         entry: How nodes reach the registry; None when that is not known, or may not be changed.
     """
 
     after: float | None
     references: tuple[str, ...] = ()
+    key_files: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     entry: Entry | None = None
 
@@ -110,10 +112,8 @@ class Reconciler:
         await self._ledger.look(registry, world)
         problems = plan.problems(registry, world.seen())
         may_write = not problems and not registry.spec.paused
-        if may_write:
-            await self._write(registry, world)
-            if world.wrote and not await self._still_there(registry):
-                return await self._undo(registry, world)
+        if may_write and not await self._write(registry, world):
+            return await self._undo(registry, world)
         self._want(registry, world)
         await self._server.ask(registry, world, may_nudge=not registry.spec.paused)
         await self._ledger.confirm(registry, world)
@@ -123,9 +123,8 @@ class Reconciler:
         started = await self._requests.serve(body, registry, world, self._now())
         after = _SOON if started or _collects(world) else self._next(registry, world, said)
         entry = nodes.entry_of(registry, world) if may_write else None
-        return Outcome(
-            after=after, references=referenced(registry), kinds=kinds(registry), entry=entry
-        )
+        secrets, maps, others = referenced(registry), key_files(registry), kinds(registry)
+        return Outcome(after=after, references=secrets, key_files=maps, kinds=others, entry=entry)
 
     async def _read(self, key: Key) -> Object | None:
         try:
@@ -145,8 +144,8 @@ class Reconciler:
         verdict = await asyncio.to_thread(brought.judge, secret, name, required, now=self._now())
         world.learn(brought=verdict)
 
-    async def _write(self, registry: Registry, world: World) -> None:
-        """Service, certificate, Secrets, the rest; what the API server refuses ends it."""
+    async def _write(self, registry: Registry, world: World) -> bool:
+        """Service, certificate, Secrets, the rest; return False when the Registry is gone since."""
         settings, apply = self._settings, self._writer.apply
         try:
             service = await self._service(registry, world)
@@ -160,6 +159,7 @@ class Reconciler:
             world.learn(rejected=str(refused))
         except NotFound as gone:  # the namespace is on its way out, and the Registry with it
             _log.info("%s", gone, extra={"key": registry.key})
+        return not world.wrote or await self._still_there(registry)
 
     async def _take_back(self, registry: Registry, world: World, made: Material) -> None:
         """Delete what the spec no longer asks for."""
@@ -261,7 +261,7 @@ def _collects(world: World) -> bool:
 
 
 def _config_map(registry: Registry, settings: Settings, world: World) -> Object:
-    return desired.config_map(registry, settings, world.observed.issuer, world.grants)
+    return desired.config_map(registry, settings, world.observed.issuers, world.grants)
 
 
 def _rest(

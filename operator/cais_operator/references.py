@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Secrets of users that specs refer to: watched one by name, for as long as someone refers.
+"""Objects of others that specs refer to: watched one by name, for as long as someone refers.
 
 They carry no label of ours, and listing all Secrets of a cluster is what the operator avoids.
 """
@@ -11,13 +11,21 @@ from cais_operator.cluster import Cluster, Object, Selection, Watch
 from cais_operator.queue import WorkQueue
 from cais_operator.resource import Key
 
-Place = tuple[str, str]  # namespace, name of the Secret
+Place = tuple[str, str]  # namespace, name
 
 
 class References:
-    """Who refers to which Secret, and a watch for each of those."""
+    """Who refers to which object of a kind, and a watch for each of those."""
 
-    def __init__(self, cluster: Cluster, queue: WorkQueue, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        queue: WorkQueue,
+        clock: Callable[[], float],
+        *,
+        kind: str = "Secret",
+    ) -> None:
+        self._kind = kind
         self._cluster = cluster
         self._queue = queue
         self._clock = clock
@@ -33,11 +41,11 @@ class References:
         """Return every Registry that was looked at and is still there."""
         return tuple(self._of)
 
-    def set(self, key: Key, secrets: tuple[str, ...]) -> None:
+    def set(self, key: Key, referred: tuple[str, ...]) -> None:
         """Note what a Registry refers to now; start and stop watches accordingly."""
         before = {(key.namespace, name) for name in self._of.get(key, ())}
-        self._of[key] = secrets
-        after = {(key.namespace, name) for name in secrets}
+        self._of[key] = referred
+        after = {(key.namespace, name) for name in referred}
         for place in after - self._tasks.keys():
             self._start(place)
         for place in before - after:
@@ -53,7 +61,7 @@ class References:
             return
         namespace, name = place
         selection = Selection(
-            kind="Secret",
+            kind=self._kind,
             namespace=namespace,
             fields=f"metadata.name={name}",
             metadata_only=True,

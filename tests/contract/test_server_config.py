@@ -6,12 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import golden
 from cais_operator import desired, names, pki, token_keys
-from cais_operator.jwks import Published
+from cais_operator.jwks import Issuers, Published
 from cais_operator.resource import Duration, checks
 from cais_registry.config import document, settings
 from cais_registry.config.settings import Settings
@@ -116,11 +116,38 @@ def test_the_server_takes_every_service_account_that_a_spec_may_name(
 ) -> None:
     account = {"namespace": namespace, **({} if name is None else {"name": name})}
     rule = {"serviceAccounts": [account], "repositories": ["**"], "actions": ["pull"]}
-    issuer = Published(issuer="https://kubernetes.default.svc", keys="{}")
-    config = desired.config_map(registry({"access": {"rules": [rule]}}), SETTINGS, issuer)
+    known = Issuers(cluster=Published(issuer="https://kubernetes.default.svc", keys="{}"))
+    config = desired.config_map(registry({"access": {"rules": [rule]}}), SETTINGS, known)
     access = _read(config["data"]["server.yaml"]).access
     assert access.rules[-1].identities == (f"system:serviceaccount:{namespace}:{name or '*'}",)
     assert access.issuers[0].audiences == ("https://team.team-a.svc:5000",)
+
+
+@given(
+    st.from_regex(checks.IDENTITY.regex, fullmatch=True).filter(checks.IDENTITY.allows),
+    st.from_regex(checks.TEXT.regex, fullmatch=True).filter(checks.TEXT.allows),
+    st.sampled_from(["1s", "90m", "24h"]),
+)
+def test_the_server_takes_every_issuer_and_every_identity_that_a_spec_may_name(
+    identity: str, text: str, time: str
+) -> None:
+    name = identity.partition(":")[0]
+    assume(name != "system" and len(name) <= checks.DNS_LABEL.longest)
+    issuer = {
+        "name": name,
+        "issuer": text,
+        "audiences": [text],
+        "jwksRef": {"name": "keys"},
+        "maxLifetime": time,
+        "claims": [{"name": text, "values": [text]}],
+    }
+    rule = {"identities": [identity], "repositories": ["**"], "actions": ["pull"]}
+    asked = registry({"access": {"issuers": [issuer], "rules": [rule]}})
+    config = desired.config_map(asked, SETTINGS, Issuers(keys={name: "{}"}))
+    access = _read(config["data"]["server.yaml"]).access
+    assert access.rules[-1].identities == (identity,)
+    assert (access.issuers[0].issuer, access.issuers[0].prefix) == (text, name)
+    assert access.issuers[0].claims == {text: (text,)}
 
 
 TIMES = ["1s", "90m", "720h", "87600h"]

@@ -14,7 +14,8 @@ from cais_operator.consumers import Directory
 from cais_operator.identities import DISCOVERY, KEYS
 from cais_operator.reconcile import Reconciler
 from cais_operator.rotation import Turns
-from operator_builders import NOW, SETTINGS
+from cais_operator.world import World
+from operator_builders import NOW, SETTINGS, registry
 from support.issuer import published, rsa
 from support.operator_bench import KEY, Bench, bench
 
@@ -196,6 +197,18 @@ async def test_keys_that_were_good_stay_while_there_are_no_new_ones(
     await running.reconcile(KEY)
     assert kids(made) == ["two"]
     assert made.condition("IdentitiesReady")["reason"] == "KeysRead"
+
+
+async def test_keys_are_known_without_what_was_written_before() -> None:
+    made, clock = bench(), Clock()
+    answers(made)
+    known = identities.Identities(made.cluster, clock)
+    for _ in range(2):
+        world = World()
+        await known.look(registry(named()), world)
+        assert world.observed.issuers.cluster is not None
+        answers(made, errors.ApiUnavailable("down"))
+        clock.now += 300
 
 
 async def test_an_api_server_that_fails_is_not_asked_at_every_look() -> None:

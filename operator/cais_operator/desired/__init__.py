@@ -13,7 +13,7 @@ password or leaf gives the same body, so that a body which differs from the live
 
 from cais_operator.desired.certificate import certificate
 from cais_operator.desired.config import ca_config_map, config_map, loaded_files
-from cais_operator.desired.identities import issuer_in
+from cais_operator.desired.identities import written
 from cais_operator.desired.jobs import Way, cron_job
 from cais_operator.desired.network import gc_network_policy, network_policy, service
 from cais_operator.desired.secrets import (
@@ -47,7 +47,6 @@ __all__ = [
     "deployment",
     "gc_network_policy",
     "gc_secret",
-    "issuer_in",
     "loaded_files",
     "network_policy",
     "pull_secret",
@@ -57,4 +56,5 @@ __all__ = [
     "token_keys_secret",
     "user_secret",
     "users_secret",
+    "written",
 ]

@@ -12,7 +12,7 @@ from cais_operator import names, token_keys
 from cais_operator.consumers import Grant
 from cais_operator.desired import identities
 from cais_operator.desired.metadata import finish
-from cais_operator.jwks import Published
+from cais_operator.jwks import NOBODY, Issuers
 from cais_operator.observed import Live
 from cais_operator.render import Manifest, render
 from cais_operator.resource import Registry, RetentionRule, Rule, Spec
@@ -30,7 +30,7 @@ class _ConfigMap:
 def config_map(
     registry: Registry,
     settings: Settings,
-    issuer: Published | None = None,
+    known: Issuers = NOBODY,
     grants: tuple[Grant, ...] = (),
 ) -> Manifest:
     """Return the ConfigMap with the server's configuration; its text is JSON, which is YAML.
@@ -38,15 +38,14 @@ def config_map(
     Args:
         registry: Whose.
         settings: Of the operator.
-        issuer: The cluster as issuer of tokens, where ServiceAccounts are named; None while it is
-            unknown: they are nobody then.
+        known: Issuers of tokens; whom others would name is nobody.
         grants: What consumers of other namespaces may do.
     """
-    live = _live_part(registry, issuer)
+    live = _live_part(registry, known)
     live["access"]["rules"] += [_granted(one) for one in grants]
     parts = {**static_part(), **live, "tokens": _tokens(registry, settings)}
     text = json.dumps(parts, indent=2, ensure_ascii=False)
-    data = {_CONFIG_KEY: text + "\n", **identities.files(issuer)}
+    data = {_CONFIG_KEY: text + "\n", **identities.files(known)}
     context = _ConfigMap(name=names.config_map(registry), data=data)
     return finish(render("config-map", context), registry)
 
@@ -69,7 +68,7 @@ def loaded_files(config: Live, users: Live, tls: Live | None, keys: Live) -> dic
     """
     contents = {
         names.CONFIG_FILE: config["data"][_CONFIG_KEY].encode(),
-        **_keys(config),
+        **identities.keys_in(config),
         names.HTPASSWD_FILE: base64.b64decode(users["data"]["htpasswd"]),
         names.TOKEN_KEYS_FILE: base64.b64decode(keys["data"][token_keys.FILE]),
     }
@@ -78,19 +77,14 @@ def loaded_files(config: Live, users: Live, tls: Live | None, keys: Live) -> dic
     return {path: hashlib.sha256(content).hexdigest() for path, content in contents.items()}
 
 
-def _keys(config: Live) -> dict[str, bytes]:
-    text = config["data"].get(identities.KEYS_KEY)
-    return {} if text is None else {names.CLUSTER_KEYS_FILE: text.encode()}
-
-
 def static_part() -> dict[str, Any]:
     """Return the settings that the server reads once: a change of them restarts the pod."""
     return {"data": names.DATA_DIRECTORY, "listen": f"0.0.0.0:{names.PORT}"}
 
 
-def _live_part(registry: Registry, issuer: Published | None) -> dict[str, Any]:
+def _live_part(registry: Registry, known: Issuers) -> dict[str, Any]:
     access = registry.spec.access
-    rules = (_rule(rule, issuer) for rule in access.rules)
+    rules = (_rule(rule, known) for rule in access.rules)
     collection = registry.spec.garbage_collection
     return {
         **_tls(registry),
@@ -98,7 +92,7 @@ def _live_part(registry: Registry, issuer: Published | None) -> dict[str, Any]:
         "access": {
             "anonymous": list(access.anonymous),
             "rules": [*_GENERATED_RULES, *(rule for rule in rules if rule is not None)],
-            **identities.issuers(registry, issuer),
+            **identities.block(registry, known),
         },
         "garbageCollection": {
             "pushLease": str(collection.push_lease),
@@ -174,14 +168,14 @@ def _granted(grant: Grant) -> dict[str, Any]:
     }
 
 
-def _rule(rule: Rule, issuer: Published | None) -> dict[str, Any] | None:
+def _rule(rule: Rule, known: Issuers) -> dict[str, Any] | None:
     """One rule; None for one that names nobody who can log in."""
-    accounts = identities.named(rule) if issuer is not None else []
-    if not rule.users and not accounts:
+    found = identities.named(rule, known)
+    if not rule.users and not found:
         return None
     return {
         "users": list(rule.users),
-        **({"identities": accounts} if accounts else {}),
+        **({"identities": found} if found else {}),
         "repositories": list(rule.repositories),
         "actions": list(rule.actions),
     }

@@ -14,6 +14,7 @@ from cais_operator.resource.access import (
 )
 from cais_operator.resource.consumers import Consumer, LabelRequirement, NamespaceSelector
 from cais_operator.resource.durations import Duration
+from cais_operator.resource.issuers import Issuer
 from cais_operator.resource.model import Key, Registry
 from cais_operator.resource.parse import parse
 from cais_operator.resource.quantities import Quantity
@@ -48,6 +49,7 @@ __all__ = [
     "Expose",
     "GarbageCollection",
     "Issued",
+    "Issuer",
     "IssuerRef",
     "Key",
     "LabelRequirement",

@@ -89,6 +89,12 @@ TAG_GLOB = Pattern(
     128,
     "must be a tag, where * stands for any characters, such as v*",
 )
+TEXT = Pattern(r"^[!-~]([ -~]*[!-~])?$", 255, "must be printable ASCII text, 1 to 255 characters")
+IDENTITY = Pattern(
+    f"^{_LABEL}:[!-~]([ -~]*[!-~])?$",
+    320,
+    "must be ISSUER:SUBJECT, with * for any characters of the subject, such as hub:repo:acme/*",
+)
 TIME_ZONE = Pattern(
     r"^[A-Za-z0-9_+\-]+(/[A-Za-z0-9_+\-]+)*$", 64, "must be a time zone, such as Europe/Lisbon"
 )

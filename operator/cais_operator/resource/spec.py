@@ -14,6 +14,7 @@ from cais_operator.resource.checks import (
     DNS_LABEL,
     DNS_SUBDOMAIN,
     HOSTNAME,
+    IDENTITY,
     OBJECT_KIND,
     REPOSITORY_GLOB,
     SECRET_KEY,
@@ -24,6 +25,7 @@ from cais_operator.resource.checks import (
 )
 from cais_operator.resource.consumers import Consumer
 from cais_operator.resource.durations import Duration
+from cais_operator.resource.issuers import Issuer
 from cais_operator.resource.quantities import Quantity
 
 
@@ -144,6 +146,7 @@ class Rule:
 
     users: Annotated[tuple[Annotated[str, DNS_LABEL], ...], AT_LEAST_ONE, Limit(32)] = ()
     service_accounts: Annotated[tuple[ServiceAccounts, ...], AT_LEAST_ONE, Limit(32)] = ()
+    identities: Annotated[tuple[Annotated[str, IDENTITY], ...], AT_LEAST_ONE, Limit(32)] = ()
     repositories: Annotated[tuple[Annotated[str, REPOSITORY_GLOB], ...], AT_LEAST_ONE, Limit(32)]
     actions: Annotated[
         tuple[Literal["pull", "create", "push", "delete"], ...], AT_LEAST_ONE, Limit(4)
@@ -157,6 +160,7 @@ class Access:
     anonymous: Annotated[tuple[Literal["pull"], ...], Limit(1)] = ()
     users: Annotated[tuple[User, ...], Limit(64)] = ()
     rules: Annotated[tuple[Rule, ...], Limit(64)] = ()
+    issuers: Annotated[tuple[Issuer, ...], Limit(8)] = ()
 
     @property
     def names_service_accounts(self) -> bool:

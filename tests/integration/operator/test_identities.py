@@ -15,6 +15,7 @@ from joserfc import jws
 from joserfc.jwk import ECKey
 
 from support.apiserver import ApiServer, wait_for
+from support.issuer import published, rsa
 from support.operators import Operator, Place, new_place, operator
 from support.registry import Answer, Server, htpasswd, wait_until
 from support.registry import running as running_server
@@ -171,6 +172,25 @@ def test_a_changed_rule_reaches_a_server_that_runs(
         lambda: status(server, "GET", "/v2/apps/x/manifests/v1", token) == 403,
         what="the server keeps the pod out",
     )
+
+
+def test_the_keys_of_another_issuer_are_taken_from_a_config_map_that_comes_later(
+    place: Place, started: Operator
+) -> None:
+    assert started.leads()
+    hub = {"name": "hub", "issuer": "https://ci.example.com", "jwksRef": {"name": "hub-keys"}}
+    change = {"spec": {"access": {"issuers": [hub]}}}
+    place.api.merge(place.path("Registry", "team"), change)
+    wait_for(
+        lambda: place.condition("IdentitiesReady").get("reason") == "KeysMissing", "it is missed"
+    )
+    body = {"metadata": {"name": "hub-keys"}, "data": {"jwks.json": published(rsa()).decode()}}
+    place.api.request("POST", place.path("ConfigMap"), body)
+    wait_for(lambda: place.condition("IdentitiesReady")["reason"] == "KeysRead", "it is taken")
+    written = (place.get("ConfigMap", "team-config") or {})["data"]
+    assert json.loads(written["issuer-hub.json"])["keys"][0]["kid"] == "one"
+    place.delete("ConfigMap", "hub-keys")
+    wait_for(lambda: place.condition("IdentitiesReady")["reason"] == "KeysMissing", "it is gone")
 
 
 def test_an_operator_with_nothing_to_do_writes_nothing(place: Place, started: Operator) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from support.issuer import AUDIENCE, ISSUER, PUSHER, claims, published, rsa, token
 from support.registry import Answer, Server, htpasswd, running, wait_until
+from support.tokens import SERVICE, Key, configure
 
 RULES: list[dict[str, Any]] = [
     {"users": ["admin"], "repositories": ["**"], "actions": ["pull", "push", "delete", "admin"]},
@@ -103,6 +104,27 @@ def test_an_upload_is_of_the_subject_that_began_it(server: Server) -> None:
     where = begun["Location"] or ""
     assert ask(server, "GET", where, token()).status == 204
     assert server.ask("GET", where).status == 404
+
+
+def test_a_pods_token_is_changed_for_one_of_the_registry_that_ends_with_the_rule(
+    folder: Path,
+) -> None:
+    """What `docker login` and the clients behind it do."""
+    more = {"tokens": configure(folder, Key(), realms={"a.test": "https://a.test/token"})}
+    with running(folder, config={**configured(folder), **more}, login="admin:a") as server:
+        server.push_image("apps/x", "v1")
+        path = f"/token?service={SERVICE}&scope=repository:apps/x:pull,push,delete"
+        answer = ask(server, "GET", path, token(), is_password=True)
+        assert answer.json["scope"] == "repository:apps/x:pull,push"
+        own = answer.json["token"]
+        assert ask(server, "GET", "/v2/apps/x/manifests/v1", own).status == 200
+        assert ask(server, "GET", path, token() + "x", is_password=True).status == 401
+        config = {**configured(folder, rules=RULES[:2]), **more}
+        (folder / "server.yaml").write_text(json.dumps(config))
+        wait_until(
+            lambda: ask(server, "GET", "/v2/apps/x/manifests/v1", own).status != 200,
+            what="the rule is gone, and with it what the token was given for",
+        )
 
 
 def test_keys_change_without_a_restart(server: Server, folder: Path) -> None:
