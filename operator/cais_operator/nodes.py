@@ -29,7 +29,8 @@ def entry_of(registry: Registry, world: World) -> Entry | None:
     """Return how nodes reach a registry, from what was written; None when that is not there yet."""
     service = world.bodies.get(("Service", names.service(registry)))
     bundle = world.bodies.get(("ConfigMap", names.ca_config_map(registry)))
-    if service is None or bundle is None:
+    is_issued = not registry.spec.tls.is_disabled and names.brought_secret(registry) is None
+    if service is None or (bundle is None and is_issued):
         return None
     try:
         return Entry(
@@ -37,7 +38,8 @@ def entry_of(registry: Registry, world: World) -> Entry | None:
             name=registry.name,
             addresses=cluster_ips(service),
             port=names.PORT,
-            authority=(bundle.get("data") or {}).get("ca.crt", ""),
+            scheme=names.scheme(registry),
+            authority=((bundle or {}).get("data") or {}).get("ca.crt", ""),
         )
     except ValueError as error:
         _log.warning("nodes cannot be told of it: %s", error, extra={"key": registry.key})

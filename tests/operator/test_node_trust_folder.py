@@ -70,6 +70,21 @@ def test_a_host_is_a_folder_with_the_address_and_the_authority(tmp_path: Path) -
     assert (tmp_path / HOST / HOSTS).stat().st_mode & 0o777 == 0o644
 
 
+def test_a_registry_that_needs_no_authority_any_more_has_its_file_taken_away(
+    tmp_path: Path,
+) -> None:
+    bring(tmp_path, "team")
+    plain = Entry(
+        namespace="team-a", name="team", addresses=("10.96.7.7",), port=5000, scheme="http"
+    )
+    now = files([plain], directory=tmp_path, domain="cluster.local", owner=OWNER)
+    assert Folder(tmp_path, OWNER).bring(now) == []
+    assert [path.name for path in (tmp_path / HOST).iterdir()] == [HOSTS]
+    text = (tmp_path / HOST / HOSTS).read_text()
+    assert '[host."http://10.96.7.7:5000"]' in text
+    assert "ca = " not in text
+
+
 def test_nothing_is_written_where_nothing_differs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -164,10 +164,25 @@ async def test_a_reconcile_that_may_not_write_tells_nothing(spec: dict[str, Any]
     assert (await made.operator().reconcile(KEY)).entry is None
 
 
+SERVICE = {"spec": {"clusterIP": "10.96.7.7"}}
+
+
+def test_plain_http_is_told_as_such_and_one_that_all_trust_without_an_authority() -> None:
+    world = World()
+    world.bodies["Service", "team"] = SERVICE
+    plain = entry_of(registry({"tls": {"disabled": {}}}), world)
+    assert plain is not None
+    assert (plain.scheme, plain.authority) == ("http", "")
+    own = entry_of(registry({"tls": {"secretRef": {"name": "mine"}}}), world)
+    assert own is not None
+    assert (own.scheme, own.authority) == ("https", "")
+
+
 def test_a_bundle_that_is_none_is_not_told() -> None:
     world = World()
     assert entry_of(registry(), world) is None
-    world.bodies["Service", "team"] = {"spec": {"clusterIP": "10.96.7.7"}}
+    world.bodies["Service", "team"] = SERVICE
+    assert entry_of(registry(), world) is None
     world.bodies["ConfigMap", "team-ca"] = {"data": {"ca.crt": "nonsense"}}
     assert entry_of(registry(), world) is None
     world.bodies["ConfigMap", "team-ca"] = {"data": {"ca.crt": authority().bundle}}

@@ -33,7 +33,8 @@ class Entry:
         name: Of the Registry and its Service.
         addresses: ClusterIPs of the Service, as text; at least one.
         port: Of the Service.
-        authority: Certificates in PEM that its own is checked with; empty with http.
+        authority: Certificates in PEM that its own is checked with; empty with http, and where
+            those that the node trusts anyway are enough.
         scheme: https or http.
 
     Raises:
@@ -79,7 +80,7 @@ def encode(entries: Iterable[Entry], limit: int = LARGEST) -> tuple[str, int]:
         limit: Bytes that the document may have.
     """
     kept: list[Entry] = []
-    authorities: dict[str, int] = {"": -1}  # none, of plain http
+    authorities: dict[str, int] = {"": -1}  # none
     size = len(_document((), ()))
     left_out = 0
     for entry in entries:
@@ -155,9 +156,9 @@ def _text(value: object) -> str:
 def _check_trust(scheme: str, authority: str) -> None:
     if scheme not in ("https", "http"):
         raise ValueError(f"scheme {scheme!r} is neither https nor http")
-    if (scheme == "http") == bool(authority):
-        raise ValueError("https needs an authority, and http has none")
-    if scheme == "https" and not _is_certificates(authority):
+    if scheme == "http" and authority:
+        raise ValueError("http has no authority")
+    if authority and not _is_certificates(authority):
         raise ValueError("the authority is not made of certificates in PEM, and of nothing else")
 
 
