@@ -198,6 +198,8 @@ def _apiserver(folder: Path, port: int, etcd: str) -> list[str]:
         f"--audit-policy-file={folder / 'audit.yaml'}",
         f"--audit-log-path={folder / 'audit.log'}",
         "--disable-admission-plugins=ServiceAccount",
+        # as OpenShift has it: who makes owners may be asked for more rights
+        "--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
         "--endpoint-reconciler-type=none",
     ]
 

@@ -2,7 +2,9 @@
 """The rights that manifests/install.yaml gives the operator, and what was refused to it."""
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -17,12 +19,23 @@ RBAC = "/apis/rbac.authorization.k8s.io/v1"
 def grant(api: ApiServer, folder: Path) -> Path:
     """Apply roles and bindings; return a kubeconfig of the operator's user."""
     api.request("POST", "/api/v1/namespaces", {"metadata": {"name": SYSTEM}})
-    for one in yaml.safe_load_all(INSTALL.read_text()):
+    apply_roles(api, yaml.safe_load_all(INSTALL.read_text()))
+    return user_of(api, folder)
+
+
+def apply_roles(api: ApiServer, documents: Iterable[Mapping[str, Any]]) -> None:
+    """Apply what the chart has of roles and bindings; their namespaces have to be there."""
+    for one in documents:
         plural = f"{one['kind'].lower()}s"
         if one["kind"] in ("ClusterRole", "ClusterRoleBinding"):
             api.request("POST", f"{RBAC}/{plural}", one)
         elif one["kind"] in ("Role", "RoleBinding"):
-            api.request("POST", f"{RBAC}/namespaces/{SYSTEM}/{plural}", one)
+            place = one["metadata"]["namespace"]
+            api.request("POST", f"{RBAC}/namespaces/{place}/{plural}", one)
+
+
+def user_of(api: ApiServer, folder: Path) -> Path:
+    """A kubeconfig of the operator's user."""
     client_certificate(api.folder, folder, "operator", USER)
     return write_kubeconfig(api, folder, "operator")
 

@@ -57,10 +57,6 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 - apiGroups: [cais.dev]
   resources: [registries/status, registryaccesses/status]
   verbs: [patch]
-# Owner references that block deletion ask for this where that admission check is on (OpenShift).
-- apiGroups: [cais.dev]
-  resources: [registries/finalizers]
-  verbs: [update]
 # Applied (patch; a ServiceAccount's pull Secrets too, where a RegistryAccess asks for it) and, when a Registry goes away or no longer asks for it, taken back (delete).
 - apiGroups: [""]
   resources: [configmaps, persistentvolumeclaims, serviceaccounts, services]
@@ -85,7 +81,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 # When a garbage collection has ended.
 - apiGroups: [batch]
   resources: [jobs]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 # A touched annotation makes the kubelet refresh mounted Secrets and ConfigMaps at once.
 - apiGroups: [""]
   resources: [pods]
