@@ -28,6 +28,9 @@ DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 TEAM = "team-a"
 ISSUED = {"users": [{"name": "ci"}, {"name": "given", "passwordSecretRef": {"name": "given"}}]}
 
+HERE = {"matchLabels": {"kubernetes.io/metadata.name": TEAM}}
+CONSUMERS = [{"namespaceSelector": HERE, "repositories": ["**"], "actions": ["pull"]}]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
@@ -116,7 +119,7 @@ async def live(stage: Stage, kind: str, namespace: str) -> None:
     api.request("POST", place.path("Secret"), given)
     api.request("POST", f"/api/v1/namespaces/{TEAM}/pods", _pod())
     async with operator(place, server, resync=1, more=stage.more, kubeconfig=stage.kubeconfig):
-        await _in_thread(place.create_registry, {"access": ISSUED})
+        await _in_thread(place.create_registry, {"access": ISSUED, "consumers": CONSUMERS})
         await _in_thread(place.wait_complete)
         await _in_thread(run_pods, place)
         await until(lambda: _is_touched(place), "the pod of a server that lags is touched")
@@ -124,6 +127,8 @@ async def live(stage: Stage, kind: str, namespace: str) -> None:
         await until(lambda: is_ready(place), "Ready")
         await _asked_for_a_collection(place)
         await _repaired(place)
+        await _run_again(place)
+        await _access_given(place)
         await _asked_of_cert_manager(place)
         await _taken_back(stage, kind, namespace)
 
@@ -138,6 +143,12 @@ async def _repaired(place: Place) -> None:
     await until(lambda: place.secret("team-pull", "username") == "pull", "the pull Secret")
 
 
+async def _run_again(place: Place) -> None:
+    """What the controllers do for a new Deployment."""
+    await _in_thread(run_pods, place)
+    await until(lambda: is_ready(place), "Ready again")
+
+
 async def _asked_for_a_collection(place: Place) -> None:
     path = place.path(names.KIND, "team")
     await _in_thread(place.api.merge, path, {"metadata": {"annotations": {names.COLLECT: "now"}}})
@@ -147,6 +158,38 @@ async def _asked_for_a_collection(place: Place) -> None:
         return names.COLLECT not in live["metadata"].get("annotations", {})
 
     await until(served, "the annotation is served")
+
+
+async def _access_given(place: Place) -> None:
+    """A RegistryAccess, in the one namespace that a named operator has; rotated when asked."""
+    path = place.path("RegistryAccess", "web")
+    body = {
+        "apiVersion": names.API_VERSION,
+        "kind": "RegistryAccess",
+        "metadata": {"name": "web"},
+        "spec": {
+            "registryRef": {"name": "team", "namespace": TEAM},
+            "repositories": ["**"], "actions": ["pull"], "secretName": "web",
+            "serviceAccounts": ["builder"],
+        },
+    }
+    await _in_thread(place.api.request, "POST", path.rpartition("/")[0], body)
+    builder = {"metadata": {"name": "builder"}}
+    await _in_thread(place.api.request, "POST", place.path("ServiceAccount"), builder)
+
+    def is_granted() -> bool:
+        conditions = (place.get("RegistryAccess", "web") or {}).get("status", {}).get("conditions")
+        return any((one["type"], one["status"]) == ("Ready", "True") for one in conditions or ())
+
+    await until(is_granted, "the access is granted")
+    rotate = {"metadata": {"annotations": {names.ROTATE: "now"}}}
+    await _in_thread(place.api.merge, path, rotate)
+
+    def served() -> bool:
+        live = place.get("RegistryAccess", "web") or {}
+        return names.ROTATE not in live["metadata"].get("annotations", {})
+
+    await until(served, "the rotation is begun")
 
 
 async def _asked_of_cert_manager(place: Place) -> None:
