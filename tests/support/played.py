@@ -77,13 +77,14 @@ class PlayedServer:
 
 
 @asynccontextmanager
-async def operator(
+async def operator(  # noqa: PLR0913 - what an operator is told
     place: Place,
     server: PlayedServer,
     *,
     resync: float,
     more: tuple[str, ...] | None = (),
     kubeconfig: Path | None = None,
+    node_trust: str = "",
 ) -> AsyncIterator[None]:
     """Run it until the block ends.
 
@@ -93,6 +94,7 @@ async def operator(
         resync: Seconds.
         more: Namespaces besides; None means all.
         kubeconfig: Who it is, if not the cluster's admin.
+        node_trust: As in `Settings`.
     """
     settings = Settings(
         namespaces=() if more is None else (place.team, *more),
@@ -100,6 +102,7 @@ async def operator(
         system_namespace=place.system,
         health_listen=f"127.0.0.1:{free_port()}",
         resync=resync,
+        node_trust=node_trust,
     )
     app = App(settings, await connect(settings.kubeconfig), server)
     running = asyncio.create_task(app.run())

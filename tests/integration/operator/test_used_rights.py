@@ -16,6 +16,7 @@ import yaml
 
 import chart
 from cais_operator import names
+from cais_operator.node_trust.entries import FILE, decode
 from support.apiserver import api_server, wait_for
 from support.foreign_kinds import CERTIFICATE
 from support.operators import Place, define_kinds
@@ -95,6 +96,13 @@ def _operators(documents: list[dict[str, Any]]) -> dict[tuple[str, str], set[Rig
 @pytest.mark.parametrize("stage", [False], indirect=True)
 async def test_the_cluster_role_grants_what_a_life_of_registries_uses(stage: Stage) -> None:
     await live(stage, "ClusterRole", "")
+    told = stage.place.get("ConfigMap", names.NODES_CONFIG_MAP, SYSTEM)
+    assert told is not None
+    known = {entry.name: entry for entry in decode(told["data"][FILE])}
+    assert {"team", "asked"} <= known.keys()
+    (address,) = known["team"].addresses
+    assert address.startswith("10.96.")
+    assert "BEGIN CERTIFICATE" in known["team"].authority
     assert refused(stage.place.api) == []
     assert stage.spare("ClusterRole", "") == []
 
@@ -118,7 +126,10 @@ async def live(stage: Stage, kind: str, namespace: str) -> None:
     given = {"metadata": {"name": "given"}, "stringData": {"password": "one-of-mine"}}
     api.request("POST", place.path("Secret"), given)
     api.request("POST", f"/api/v1/namespaces/{TEAM}/pods", _pod())
-    async with operator(place, server, resync=1, more=stage.more, kubeconfig=stage.kubeconfig):
+    node_trust = SYSTEM if stage.more is None else ""
+    async with operator(
+        place, server, resync=1, more=stage.more, kubeconfig=stage.kubeconfig, node_trust=node_trust
+    ):
         await _in_thread(place.create_registry, {"access": ISSUED, "consumers": CONSUMERS})
         await _in_thread(place.wait_complete)
         await _in_thread(run_pods, place)
@@ -169,7 +180,9 @@ async def _access_given(place: Place) -> None:
         "metadata": {"name": "web"},
         "spec": {
             "registryRef": {"name": "team", "namespace": TEAM},
-            "repositories": ["**"], "actions": ["pull"], "secretName": "web",
+            "repositories": ["**"],
+            "actions": ["pull"],
+            "secretName": "web",
             "serviceAccounts": ["builder"],
         },
     }
