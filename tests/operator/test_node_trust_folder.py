@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
+import errno
 import fcntl
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,32 @@ def test_what_somebody_else_has_made_is_told_and_never_touched(
     assert str(tmp_path / HOST) in problem
     assert bring(tmp_path) == []
     assert picture(tmp_path) == before
+
+
+@pytest.mark.parametrize("secret", ["a folder", "a file"])
+def test_what_cannot_be_read_is_somebody_elses_and_no_problem_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secret: str
+) -> None:
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / HOSTS).write_text(marker(OWNER))
+    real_open, real_list = os.open, Path.iterdir
+
+    def refuse(path: Any, *arguments: Any) -> int:
+        if secret == "a file" and Path(path) == hidden / HOSTS:
+            raise PermissionError(errno.EACCES, "no")
+        return real_open(path, *arguments)
+
+    def refuse_folder(path: Path) -> Iterator[Path]:
+        if secret == "a folder" and path == hidden:
+            raise PermissionError(errno.EACCES, "no")
+        return iter(list(real_list(path)))
+
+    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(Path, "iterdir", refuse_folder)
+    assert bring(tmp_path, "team") == []
+    assert (tmp_path / HOST / HOSTS).exists()
+    assert (hidden / HOSTS).exists()
 
 
 def test_files_of_somebody_else_in_a_folder_of_ours_stay(tmp_path: Path) -> None:

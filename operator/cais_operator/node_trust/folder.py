@@ -165,7 +165,10 @@ class Folder:
             return _State.ABSENT
         if not self._is_folder(target):
             return _State.FOREIGN
-        found = {path.name for path in target.iterdir()}
+        try:
+            found = {path.name for path in target.iterdir()}
+        except PermissionError:  # root without capabilities cannot read everything
+            return _State.FOREIGN
         first = HOSTS if HOSTS in found else AUTHORITY
         if first in found and self._is_ours(target / first):
             return _State.OURS
@@ -184,11 +187,11 @@ def _exists(path: Path) -> bool:
 
 
 def _read(file: Path) -> bytes:
-    """Return what is in a regular file; nothing when it is absent, a link or anything else."""
+    """Return what is in a regular file; nothing if it is absent, a link or not to be read."""
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENXIO):
+        if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.EACCES):
             return b""
         raise
     try:
