@@ -141,6 +141,7 @@ async def live(stage: Stage, kind: str, namespace: str) -> None:
         await _run_again(place)
         await _access_given(place)
         await _asked_of_cert_manager(place)
+        await _ca_replaced(place)
         await _taken_back(stage, kind, namespace)
 
 
@@ -214,6 +215,13 @@ async def _asked_of_cert_manager(place: Place) -> None:
     path = place.path(names.KIND, "asked")
     await _in_thread(place.api.merge, path, {"spec": {"tls": {"certManager": None}}})
     await until(lambda: place.api.find(certificate) is None, "the Certificate is taken back")
+
+
+async def _ca_replaced(place: Place) -> None:
+    """A rotation of the CA that is begun: how it ends is the matter of other tests."""
+    path = place.path("Secret", names.AUTHORITY_SECRET, SYSTEM)
+    await _in_thread(place.api.merge, path, {"metadata": {"annotations": {names.ROTATE: "now"}}})
+    await until(lambda: "next.crt" in place.api.request("GET", path)["data"], "the next CA")
 
 
 async def _taken_back(stage: Stage, kind: str, namespace: str) -> None:
