@@ -85,6 +85,7 @@ def _children(registry: Registry, settings: Settings) -> Iterator[Manifest]:
     yield desired.token_keys_secret(registry, settings, (_KEY,))
     yield desired.deployment(registry, settings)
     yield desired.cron_job(registry, settings, _way(registry))
+    yield from desired.exposure(registry, settings, host=_way(registry).host, has_bundle=True)
 
 
 def _certificate(registry: Registry, settings: Settings, hosts: Hosts) -> Iterator[Manifest]:

@@ -27,7 +27,7 @@ from cais_operator.names import Hosts
 from cais_operator.resource import Issued, Registry
 from cais_operator.rotation import Turns
 from cais_operator.settings import Settings
-from cais_operator.world import World, cluster_ips, node_port
+from cais_operator.world import World, hosts_of, node_port
 
 AUTHORITY_VALIDITY = timedelta(days=3650)
 AUTHORITY_NAME = "Cais CA"
@@ -78,7 +78,7 @@ class Generator:
             Conflict: When a Secret changed meanwhile: read everything again.
             Rejected: When the API server refuses one, or the CA is unusable.
         """
-        hosts = names.hosts(registry, cluster_ips(service), self._settings.cluster_domain)
+        hosts = hosts_of(registry, service, self._settings)
         authority = await self.authority(now)
         certificate, bundle = await self._certificate(registry, world, authority, hosts, now)
         passwords = await self._passwords(registry, world, service, hosts)

@@ -215,15 +215,34 @@ class Hosts:
     ips: tuple[str, ...] = ()
 
 
-def hosts(registry: Registry, cluster_ips: tuple[str, ...], cluster_domain: str) -> Hosts:
+def route(registry: Registry) -> str:
+    """Return the name of the Ingress, the HTTPRoute and its policy."""
+    return registry.name
+
+
+def hosts(
+    registry: Registry,
+    cluster_ips: tuple[str, ...],
+    cluster_domain: str,
+    balancer: Hosts | None = None,
+) -> Hosts:
     """Return names and addresses of a registry.
+
+    Args:
+        registry: The Registry.
+        cluster_ips: Of its Service.
+        cluster_domain: DNS domain of the cluster.
+        balancer: Where its load balancer listens, once it does.
 
     The bare Service name and `localhost` are left out: every Registry of that name in any
     namespace would share them, and one CA signs for all.
     """
     service = inside(registry)
     own = (service, f"{service}.{cluster_domain}", service.removesuffix(".svc"))
-    return Hosts(dns=tuple(dict.fromkeys((*own, *registry.spec.expose.hostnames))), ips=cluster_ips)
+    outside = balancer or Hosts(dns=())
+    dns = (*own, *registry.spec.expose.hostnames, *outside.dns)
+    ips = (*cluster_ips, *outside.ips)
+    return Hosts(dns=tuple(dict.fromkeys(dns)), ips=tuple(dict.fromkeys(ips)))
 
 
 def required(registry: Registry, hosts: Hosts) -> Hosts:

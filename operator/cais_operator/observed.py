@@ -3,11 +3,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any
 
 from cais_operator.brought import Brought, Refusal
 from cais_operator.jwks import Issuers
-from cais_operator.resource import Quantity
+from cais_operator.names import Hosts
+from cais_operator.resource import Quantity, checks
 
 Live = Mapping[str, Any]  # an object as the API server returns it
 
@@ -47,6 +49,7 @@ class Observed:
             of the CA ConfigMap.
         references: Secrets that the spec names, by name; None where the Secret is missing.
         brought: The certificate that was brought, as it was judged; None when we issue it.
+        exposure: Why it cannot be exposed as asked; None when it is.
         pods: The server's pods; only their status and metadata are read, to say why one waits.
         wanted_files: Path to SHA-256 of what the server should have loaded; empty when unknown.
         server: What the server said; None when it was not asked.
@@ -61,6 +64,7 @@ class Observed:
     children: Mapping[tuple[str, str], Live] = field(default_factory=dict)
     references: Mapping[str, Live | None] = field(default_factory=dict)
     brought: Brought | Refusal | None = None
+    exposure: Refusal | None = None
     pods: tuple[Live, ...] = ()
     wanted_files: Mapping[str, str] = field(default_factory=dict)
     server: ServerState | None = None
@@ -82,6 +86,30 @@ class Observed:
     def child(self, kind: str, name: str) -> Live | None:
         """Return the object of that kind and name, or None."""
         return self.children.get((kind, name))
+
+
+def balancer_of(service: Live) -> Hosts:
+    """Return where the load balancer of a live Service listens; nothing while it does not.
+
+    A controller writes it, and it goes into a certificate: what is no address, and no host name
+    outside of the cluster, is passed over.
+    """
+    if (service.get("spec") or {}).get("type") != "LoadBalancer":
+        return Hosts(dns=())
+    found = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
+    dns = (one.get("hostname") or "" for one in found)
+    ips = (one.get("ip") or "" for one in found)
+    return Hosts(
+        dns=tuple(name for name in dns if checks.HOSTNAME.allows(name) and ".svc" not in name),
+        ips=tuple(ip for ip in ips if _is_address(ip)),
+    )
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return str(ip_address(text)) == text
+    except ValueError:
+        return False
 
 
 def requested(claim: Live | None) -> Quantity | None:

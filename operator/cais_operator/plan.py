@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 
-from cais_operator import names
+from cais_operator import edge, names
 from cais_operator.consumers import selectors
 from cais_operator.credentials import LONGEST_PASSWORD, password_in
 from cais_operator.errors import Problem
@@ -31,8 +31,9 @@ def problems(registry: Registry, observed: Observed) -> tuple[Problem, ...]:
     Looked for: an object of a child's name that is not ours; a claim that would shrink or change
     its class, or an existing claim that is missing; users named twice or like a generated one;
     rules for unknown users; a password Secret that is missing, lacks the key, or holds no usable
-    password; host names inside the cluster's domain; two kinds of TLS; renewBefore not below
-    validity; a quota of nothing; consumers selected by labels that the operator may not read.
+    password; host names inside the cluster's domain; two kinds of TLS; exposure of another type
+    than its block is for, or without a host name; renewBefore not below validity; a quota of
+    nothing; consumers selected by labels that the operator may not read.
     """
     return tuple(problem for check in _CHECKS for problem in check(registry, observed))
 
@@ -173,12 +174,9 @@ def _hostnames(registry: Registry, observed: Observed) -> Iterator[Problem]:
             yield Problem(field=f"spec.expose.hostnames[{at}]", value=name, rule=rule)
 
 
-def _node_port(registry: Registry, observed: Observed) -> Iterator[Problem]:
+def _exposure(registry: Registry, observed: Observed) -> Iterator[Problem]:
     del observed
-    expose = registry.spec.expose
-    if expose.node_port is not None and expose.type != "NodePort":
-        rule = "needs type NodePort"
-        yield Problem(field="spec.expose.nodePort", value=expose.node_port, rule=rule)
+    return edge.problems(registry)
 
 
 def _times(registry: Registry, observed: Observed) -> Iterator[Problem]:
@@ -267,7 +265,7 @@ _CHECKS: tuple[Callable[[Registry, Observed], Iterator[Problem]], ...] = (
     _issuers,
     _references,
     _hostnames,
-    _node_port,
+    _exposure,
     _times,
     _tls,
     _quota,

@@ -18,6 +18,7 @@ from cais_operator import (
     cert_manager,
     certificates,
     desired,
+    exposure,
     names,
     nodes,
     plan,
@@ -37,9 +38,9 @@ from cais_operator.report import Reporter
 from cais_operator.requests import Requests
 from cais_operator.resource import Key, Registry
 from cais_operator.rotation import Turns
-from cais_operator.server import Server
+from cais_operator.server import Server, way_of_jobs
 from cais_operator.settings import Settings
-from cais_operator.world import Observer, World, cluster_ips, kinds, referenced
+from cais_operator.world import Observer, World, hosts_of, kinds, referenced
 
 _log = logging.getLogger(__name__)
 _SOONEST, _LATEST = 0.5, 30.0  # seconds between looks at what is not ready yet
@@ -138,8 +139,8 @@ class Reconciler:
         name = names.brought_secret(registry)
         if name is None:
             return
-        ips = cluster_ips(world.bodies.get(("Service", names.service(registry)), {}))
-        hosts = names.hosts(registry, ips, self._settings.cluster_domain)
+        service = world.bodies.get(("Service", names.service(registry)), {})
+        hosts = hosts_of(registry, service, self._settings)
         required, secret = names.required(registry, hosts), world.observed.references.get(name)
         verdict = await asyncio.to_thread(brought.judge, secret, name, required, now=self._now())
         world.learn(brought=verdict)
@@ -154,6 +155,11 @@ class Reconciler:
             for manifest in _rest(registry, settings, made, world):
                 await apply(world, manifest)
             await self._take_back(registry, world, made)
+            host = brought.reached_by(registry, certificates.facts_in(made.tls))
+            has_bundle = bool(made.bundle)
+            await exposure.expose(
+                self._writer, registry, world, settings, host=host, has_bundle=has_bundle
+            )
             world.is_whole = True
         except Rejected as refused:
             world.learn(rejected=str(refused))
@@ -280,18 +286,6 @@ def _rest(
             _config_map(registry, settings, world),
             desired.ca_config_map(registry, settings, made.bundle) if made.bundle else None,
             desired.deployment(registry, settings),
-            desired.cron_job(registry, settings, _way(registry, world, made)),
+            desired.cron_job(registry, settings, way_of_jobs(registry, world, made.tls)),
         )
     return tuple(manifest for manifest in manifests if manifest is not None)
-
-
-def _way(registry: Registry, world: World, made: Material) -> desired.Way:
-    """How the garbage collection's pods reach the server: by another name they need an address."""
-    host = brought.reached_by(registry, certificates.facts_in(made.tls))
-    is_ours = made.tls is None or names.TRUST_KEY not in made.tls["data"]
-    service = world.bodies.get(("Service", names.service(registry)), {})
-    return desired.Way(
-        host=host,
-        ip=None if host == names.inside(registry) else next(iter(cluster_ips(service)), None),
-        trust_key="ca.crt" if is_ours else names.TRUST_KEY,
-    )

@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 
-from cais_operator import brought, certificates, credentials, names
+from cais_operator import brought, certificates, credentials, desired, names
 from cais_operator.cluster import Cluster, Object
 from cais_operator.errors import NotFound
 from cais_operator.observed import ServerState
@@ -79,6 +79,18 @@ def _way(registry: Registry, world: World) -> Way | None:
     if not ips or ca == "" or password is None or not _available(registry, world):
         return None
     return Way(host=ips[0], name=_called(registry, world), ca=ca, password=password)
+
+
+def way_of_jobs(registry: Registry, world: World, tls: Object | None) -> desired.Way:
+    """How the garbage collection's pods reach the server: by another name they need an address."""
+    host = brought.reached_by(registry, certificates.facts_in(tls))
+    is_ours = tls is None or names.TRUST_KEY not in tls["data"]
+    service = world.bodies.get(("Service", names.service(registry)), {})
+    return desired.Way(
+        host=host,
+        ip=None if host == names.inside(registry) else next(iter(cluster_ips(service)), None),
+        trust_key="ca.crt" if is_ours else names.TRUST_KEY,
+    )
 
 
 def _trusted(registry: Registry, world: World) -> str:

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 from cais_operator import names
 from cais_operator.cluster import Children, Cluster, Object, Selection, child_of, find
 from cais_operator.consumers import Account, Grant
-from cais_operator.observed import Observed
+from cais_operator.names import Hosts
+from cais_operator.observed import Observed, balancer_of
 from cais_operator.resource import Registry
+from cais_operator.settings import Settings
 
 Name = tuple[str, str]  # kind, name
 
@@ -123,7 +125,23 @@ def cluster_ips(service: Object) -> tuple[str, ...]:
 def kinds(registry: Registry) -> tuple[str, ...]:
     """Return the kinds that not every cluster knows and that this Registry has to do with."""
     known = (registry.status.get("certificate") or {}).get("certificateName")
-    return ("Certificate",) if registry.spec.tls.cert_manager or known else ()
+    certificate = ("Certificate",) if registry.spec.tls.cert_manager or known else ()
+    routes = ("HTTPRoute", "BackendTLSPolicy") if _has_route(registry, "Gateway") else ()
+    return (*certificate, *routes)
+
+
+def _has_route(registry: Registry, kind: str) -> bool:
+    """Whether the spec asks for one, or the status knows of one that has to go."""
+    known = (registry.status.get("endpoints") or {}).get("route", "")
+    named = {"Gateway": "HTTPRoute/", "Ingress": "Ingress/"}[kind]
+    return registry.spec.expose.type == kind or known.startswith(named)
+
+
+def hosts_of(registry: Registry, service: Object, settings: Settings) -> Hosts:
+    """Return under which names and addresses a registry with that live Service is reached."""
+    return names.hosts(
+        registry, cluster_ips(service), settings.cluster_domain, balancer_of(service)
+    )
 
 
 def node_port(service: Object) -> int | None:
@@ -151,8 +169,13 @@ def _expected(registry: Registry) -> tuple[Name, ...]:
         ("Secret", names.token_keys_secret(registry)),
         ("Deployment", names.deployment(registry)),
         ("CronJob", names.cron_job(registry)),
-        *((kind, names.certificate(registry)) for kind in kinds(registry)),
+        *((kind, _named(registry, kind)) for kind in kinds(registry)),
+        *([("Ingress", names.route(registry))] if _has_route(registry, "Ingress") else ()),
     )
+
+
+def _named(registry: Registry, kind: str) -> str:
+    return names.certificate(registry) if kind == "Certificate" else names.route(registry)
 
 
 def _available(world: World, registry: Registry) -> bool:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from cais_operator import __main__, __version__
-from cais_operator.cluster import CHILD_KINDS
+from cais_operator.cluster import CHILD_KINDS, OPTIONAL_KINDS
 from cais_operator.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -107,6 +107,13 @@ def test_operator_may_watch_every_kind_of_child() -> None:
     for kind in CHILD_KINDS:
         group = kind.api_version.rpartition("/")[0]
         assert {"list", "watch"} <= verbs_on(group, kind.plural), kind.name
+
+
+def test_operator_may_do_with_kinds_that_not_every_cluster_knows_what_it_does_and_no_more() -> None:
+    for kind in OPTIONAL_KINDS:
+        group = kind.api_version.rpartition("/")[0]
+        wanted = {"get", "list", "watch", "create", "patch", "delete"}
+        assert verbs_on(group, kind.plural) == wanted, kind.name
 
 
 def test_operator_may_write_secrets_only_as_it_writes_them() -> None:

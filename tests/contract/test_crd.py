@@ -211,6 +211,7 @@ def _whole() -> Observed:
         children={
             ("Service", "team"): {"spec": {"clusterIP": "10.96.0.1"}},
             ("Certificate", "team-certificate"): {},
+            ("Ingress", "team"): {},
             ("Secret", "team-tls"): desired.tls_secret(team, SETTINGS, leaf(), authority()),
             ("ConfigMap", "team-ca"): desired.ca_config_map(team, SETTINGS, authority().bundle),
             ("PersistentVolumeClaim", "team-data"): {**claim, "status": bound},

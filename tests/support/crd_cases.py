@@ -9,6 +9,7 @@ from typing import Any
 
 from support.crd_access_cases import ACCESS_BROKEN, ACCESS_CASES
 from support.crd_case import Case, Spec
+from support.crd_exposure_cases import EXPOSURE_BROKEN, EXPOSURE_CASES
 
 
 def _volume(**volume: Any) -> Spec:
@@ -225,6 +226,7 @@ CASES = (
         accepted=_pod(annotations={"example.com/cais.dev": "a"}),
         refused=_pod(annotations={"cais.dev/nudge": "a"}),
     ),
+    *EXPOSURE_CASES,
 )
 
 # What the schema alone refuses, and the field that the refusal names.
@@ -248,7 +250,7 @@ BROKEN: tuple[tuple[str, Spec], ...] = (
     ("spec.access.users[0].name", {"access": {"users": [{"name": "Ci"}]}}),
     ("spec.expose.hostnames[0]", {"expose": {"hostnames": ["10.0.0.1"]}}),
     ("spec.expose.hostnames[0]", {"expose": {"hostnames": ["localhost"]}}),
-    ("spec.expose.type", {"expose": {"type": "Ingress"}}),
+    ("spec.expose.type", {"expose": {"type": "Route"}}),
     ("spec.expose.nodePort", {"expose": {"type": "NodePort", "nodePort": 70000}}),
     ("spec.garbageCollection.schedule", {"garbageCollection": {"schedule": "at night"}}),
     ("spec.garbageCollection.undeleteWindow", {"garbageCollection": {"undeleteWindow": ""}}),
@@ -277,4 +279,5 @@ BROKEN: tuple[tuple[str, Spec], ...] = (
     ("spec.retention[0].untaggedAfter", _kept(untaggedAfter="")),
     ("spec.retention", {"retention": [{"repositories": ["**"]}] * 33}),
     ("spec.pod.resources.limits.memory", _pod(resources={"limits": {"memory": "lots"}})),
+    *EXPOSURE_BROKEN,
 )

@@ -11,6 +11,8 @@ from typing import Any
 
 Schema = dict[str, Any]
 _TEXT: Schema = {"type": "string"}
+_NUMBER: Schema = {"type": "integer"}
+_DURATION: Schema = {"type": "string", "pattern": "^([0-9]{1,5}(h|m|s|ms)){1,4}$"}
 _TEXTS: Schema = {"type": "array", "items": _TEXT}
 _FIELDS = ("type", "status", "reason", "message", "lastTransitionTime")
 _CONDITIONS: Schema = {
@@ -25,6 +27,10 @@ _CONDITIONS: Schema = {
 
 def _object(required: tuple[str, ...] = (), **fields: Schema) -> Schema:
     return {"type": "object", "required": list(required), "properties": fields}
+
+
+def _list(item: Schema) -> Schema:
+    return {"type": "array", "items": item}
 
 
 def _one_of(*words: str) -> Schema:
@@ -93,4 +99,68 @@ CERTIFICATE = _definition(
         status=_object(conditions=_CONDITIONS, notAfter=_TEXT, renewalTime=_TEXT),
     ),
 )
-FOREIGN = ("cert-manager.io/v1",)
+_REF = _object(("name",), group=_TEXT, kind=_TEXT, name=_TEXT, namespace=_TEXT)
+HTTP_ROUTE = _definition(
+    "gateway.networking.k8s.io",
+    "v1",
+    {"kind": "HTTPRoute", "plural": "httproutes", "singular": "httproute"},
+    _object(
+        ("spec",),
+        spec=_object(
+            parentRefs=_list(
+                _object(("name",), name=_TEXT, namespace=_TEXT, sectionName=_TEXT, port=_NUMBER)
+            ),
+            hostnames=_TEXTS,
+            rules=_list(
+                _object(
+                    matches=_list(
+                        _object(
+                            path=_object(
+                                type=_one_of("Exact", "PathPrefix", "RegularExpression"),
+                                value=_TEXT,
+                            )
+                        )
+                    ),
+                    timeouts=_object(request=_DURATION, backendRequest=_DURATION),
+                    backendRefs=_list(_object(("name",), name=_TEXT, port=_NUMBER, weight=_NUMBER)),
+                )
+            ),
+        ),
+        status=_object(
+            parents=_list(_object(parentRef=_REF, controllerName=_TEXT, conditions=_CONDITIONS))
+        ),
+    ),
+)
+BACKEND_TLS_POLICY = _definition(
+    "gateway.networking.k8s.io",
+    "v1",
+    {
+        "kind": "BackendTLSPolicy",
+        "plural": "backendtlspolicies",
+        "singular": "backendtlspolicy",
+    },
+    _object(
+        ("spec",),
+        spec=_object(
+            ("targetRefs", "validation"),
+            targetRefs=_list(
+                _object(
+                    ("group", "kind", "name"),
+                    group=_TEXT,
+                    kind=_TEXT,
+                    name=_TEXT,
+                    sectionName=_TEXT,
+                )
+            ),
+            validation=_object(
+                ("hostname",),
+                hostname=_TEXT,
+                caCertificateRefs=_list(
+                    _object(("group", "kind", "name"), group=_TEXT, kind=_TEXT, name=_TEXT)
+                ),
+                wellKnownCACertificates=_one_of("System"),
+            ),
+        ),
+    ),
+)
+FOREIGN = ("cert-manager.io/v1", "gateway.networking.k8s.io/v1")

@@ -68,7 +68,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
   resources: [cronjobs]
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [networking.k8s.io]
-  resources: [networkpolicies]
+  resources: [ingresses, networkpolicies]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [httproutes, backendtlspolicies]
   verbs: [get, list, watch, create, patch, delete]
 # Where cert-manager is asked for a certificate.
 - apiGroups: [cert-manager.io]

@@ -13,10 +13,12 @@ from cais_operator.resource import Key
 
 # What is kept besides a little metadata; nothing of a Secret, of ConfigMaps only the CA bundle.
 _KEPT: Mapping[str, tuple[str, ...]] = {
-    "Service": ("spec",),
+    "Service": ("spec", "status"),
     "PersistentVolumeClaim": ("spec", "status"),
     "Deployment": ("status",),
     "Certificate": ("status",),
+    "Ingress": ("status",),
+    "HTTPRoute": ("status",),
 }
 _KEPT_METADATA = (
     "name",

@@ -29,6 +29,7 @@ class Kind:
         return f"{root}{self.api_version}{place}/{self.plural}{tail}"
 
 
+_GATEWAY = "gateway.networking.k8s.io/v1"
 REGISTRY = Kind(name=names.KIND, api_version=names.API_VERSION, plural=names.PLURAL)
 SECRET = Kind(name="Secret", api_version="v1", plural="secrets")
 
@@ -43,10 +44,13 @@ CHILD_KINDS = (
     Kind(name="CronJob", api_version="batch/v1", plural="cronjobs"),
     Kind(name="Job", api_version="batch/v1", plural="jobs"),
     Kind(name="NetworkPolicy", api_version="networking.k8s.io/v1", plural="networkpolicies"),
+    Kind(name="Ingress", api_version="networking.k8s.io/v1", plural="ingresses"),
 )
 # Owned too, but not known to every cluster; watched once a Registry asks for one.
 OPTIONAL_KINDS = (
     Kind(name="Certificate", api_version="cert-manager.io/v1", plural="certificates"),
+    Kind(name="HTTPRoute", api_version=_GATEWAY, plural="httproutes"),
+    Kind(name="BackendTLSPolicy", api_version=_GATEWAY, plural="backendtlspolicies"),
 )
 _OTHERS = (
     REGISTRY,

@@ -13,6 +13,7 @@ password or leaf gives the same body, so that a body which differs from the live
 
 from cais_operator.desired.certificate import certificate
 from cais_operator.desired.config import ca_config_map, config_map, loaded_files
+from cais_operator.desired.exposure import exposure
 from cais_operator.desired.identities import written
 from cais_operator.desired.jobs import Way, cron_job
 from cais_operator.desired.network import gc_network_policy, network_policy, service
@@ -45,6 +46,7 @@ __all__ = [
     "consumer_secret",
     "cron_job",
     "deployment",
+    "exposure",
     "gc_network_policy",
     "gc_secret",
     "loaded_files",

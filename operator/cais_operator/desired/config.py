@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cais_operator import names, token_keys
+from cais_operator import edge, names, token_keys
 from cais_operator.consumers import Grant
 from cais_operator.desired import identities
 from cais_operator.desired.metadata import finish
@@ -115,12 +115,16 @@ def _tokens(registry: Registry, settings: Settings) -> dict[str, Any]:
     So a node, which reaches a registry by its ClusterIP and resolves no Service names, can pull.
     """
     hosts = names.hosts(registry, (), settings.cluster_domain)
-    scheme, _, _ = names.url(registry).partition(":")
+    bare = registry.spec.expose.hostnames
+    inner, outer = names.scheme(registry), edge.scheme(registry)
     addresses = names.addresses(registry, hosts, registry.spec.expose.node_port)
     return {
         "keyFile": names.TOKEN_KEYS_FILE,
         "service": hosts.dns[0],
-        "realms": {address: f"{scheme}://{address}/token" for address in addresses},
+        "realms": {
+            address: f"{outer if address in bare else inner}://{address}/token"
+            for address in addresses
+        },
     }
 
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from cais_operator import names
 from cais_operator.desired.metadata import finish
 from cais_operator.render import Manifest, render
-from cais_operator.resource import Registry
+from cais_operator.resource import Ingress, LoadBalancer, Registry
 from cais_operator.settings import Settings
+
+_OF_SERVICES = ("NodePort", "LoadBalancer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +21,8 @@ class _Service:
     selector: Mapping[str, str]
     port: int
     node_port: int | None
+    load_balancer_class: str | None
+    source_ranges: tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,15 +44,32 @@ def service(registry: Registry, settings: Settings, *, keep_address: bool = True
     """
     del settings
     expose = registry.spec.expose
+    balancer = expose.load_balancer or LoadBalancer()
     context = _Service(
         name=names.service(registry),
-        type=expose.type,
+        type=expose.type if expose.type in _OF_SERVICES else "ClusterIP",
         cluster_ip=registry.status.get("clusterIP") if keep_address else None,
         selector=names.selector(registry, names.REGISTRY),
         port=names.PORT,
         node_port=expose.node_port if expose.type == "NodePort" else None,
+        load_balancer_class=balancer.class_name,
+        source_ranges=balancer.source_ranges or None,
     )
-    return finish(render("service", context), registry)
+    made = finish(render("service", context), registry)
+    annotations = {**balancer.annotations, **_for_controllers(registry)}
+    if annotations:
+        made["metadata"]["annotations"] = annotations
+    return made
+
+
+def _for_controllers(registry: Registry) -> dict[str, str]:
+    """Return what controllers of Ingresses read at the Service."""
+    expose = registry.spec.expose
+    if expose.type != "Ingress":
+        return {}
+    asked = (expose.ingress or Ingress()).service_annotations
+    scheme = {"traefik.ingress.kubernetes.io/service.serversscheme": names.scheme(registry)}
+    return {**scheme, **asked}
 
 
 def network_policy(registry: Registry, settings: Settings) -> Manifest:

@@ -77,6 +77,12 @@ LABEL_KEY = Pattern(
 LABEL_VALUE = Pattern(
     "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$", 63, "must be the value of a label"
 )
+QUALIFIED = Pattern(
+    rf"^{_LABEL}(\.{_LABEL})*(/[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?)?$",
+    316,
+    "must be a name, with a lower-case domain and a slash before it where it has one",
+)
+CIDR = Pattern(r"^[0-9a-f.:]+/[0-9]{1,3}$", 43, "must be a range of addresses, such as 10.0.0.0/8")
 SECRET_KEY = Pattern("^[-._a-zA-Z0-9]+$", 253, "must be a key of a Secret")
 REPOSITORY_GLOB = Pattern(
     f"^{_SEGMENT}(/{_SEGMENT})*$",

@@ -10,12 +10,14 @@ from typing import Annotated, Any, Literal
 
 from cais_operator.resource.checks import (
     AT_LEAST_ONE,
+    CIDR,
     CRON,
     DNS_LABEL,
     DNS_SUBDOMAIN,
     HOSTNAME,
     IDENTITY,
     OBJECT_KIND,
+    QUALIFIED,
     REPOSITORY_GLOB,
     SECRET_KEY,
     TAG_GLOB,
@@ -169,12 +171,51 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoadBalancer:
+    """What the Service asks of a load balancer."""
+
+    class_name: Annotated[str, QUALIFIED] | None = None
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    source_ranges: Annotated[tuple[Annotated[str, CIDR], ...], Limit(64)] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingress:
+    """What the Ingress, and the Service behind it, have besides the routes."""
+
+    class_name: Annotated[str, DNS_SUBDOMAIN] | None = None
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    service_annotations: Mapping[str, str] = field(default_factory=dict)
+    tls_secret_name: Annotated[str, DNS_SUBDOMAIN] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParentRef:
+    """A Gateway, and one of its listeners."""
+
+    name: Annotated[str, DNS_SUBDOMAIN]
+    namespace: Annotated[str, DNS_LABEL] | None = None
+    section_name: Annotated[str, DNS_SUBDOMAIN] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """Which Gateways carry the registry, and what the HTTPRoute has besides the routes."""
+
+    parent_refs: Annotated[tuple[ParentRef, ...], AT_LEAST_ONE, Limit(8)]
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Expose:
     """How clients reach the registry."""
 
-    type: Literal["ClusterIP", "NodePort"] = "ClusterIP"
+    type: Literal["ClusterIP", "NodePort", "LoadBalancer", "Ingress", "Gateway"] = "ClusterIP"
     hostnames: Annotated[tuple[Annotated[str, HOSTNAME], ...], Limit(16)] = ()
     node_port: Annotated[int, Range(1, 65535)] | None = None
+    load_balancer: LoadBalancer | None = None
+    ingress: Ingress | None = None
+    gateway: Gateway | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,14 +10,14 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from cais_operator import brought, names
-from cais_operator.certificates import facts_in
+from cais_operator import names
 from cais_operator.errors import Problem
 from cais_operator.observed import Observed, capacity, requested
 from cais_operator.resource import Registry
 from cais_operator.status import (
     certificate,
     content,
+    exposure,
     garbage,
     identities,
     retention,
@@ -84,6 +84,7 @@ def _conditions(
         storage.condition(registry, observed),
         certificate.condition(registry, observed, now),
         server.condition(registry, observed),
+        exposure.condition(registry, observed),
         identities.condition(registry, observed),
         writable.condition(registry, observed),
     )
@@ -138,7 +139,7 @@ def _facts(registry: Registry, observed: Observed, now: datetime) -> dict[str, A
     usage = content.usage(registry.status, observed.server, now)
     reclaimable = usage.get("bytesReclaimable")
     found = {
-        **_addresses(registry, observed),
+        **exposure.addresses(registry, observed),
         "caBundle": _bundle(registry, observed),
         "pullSecretName": names.pull_secret(registry),
         "storage": _storage(registry, observed, usage.get("bytes")),
@@ -148,21 +149,6 @@ def _facts(registry: Registry, observed: Observed, now: datetime) -> dict[str, A
         "usage": usage,
     }
     return {key: value for key, value in found.items() if value}
-
-
-def _addresses(registry: Registry, observed: Observed) -> dict[str, Any]:
-    """The ClusterIP stays known while the Service is gone: it is asked for again then."""
-    spec = (observed.child("Service", names.service(registry)) or {}).get("spec") or {}
-    ports = [port.get("nodePort") for port in spec.get("ports") or []]
-    said = facts_in(observed.child("Secret", names.tls_secret(registry)))
-    inside = f"{brought.reached_by(registry, said)}:{names.PORT}"
-    hostnames = registry.spec.expose.hostnames
-    outside = f"{hostnames[0]}:{ports[0]}" if hostnames and ports and ports[0] else inside
-    return {
-        "url": f"{names.scheme(registry)}://{outside}",
-        "endpoints": {"push": outside, "pull": inside},
-        "clusterIP": spec.get("clusterIP") or registry.status.get("clusterIP"),
-    }
 
 
 def _bundle(registry: Registry, observed: Observed) -> dict[str, str]:

@@ -1,37 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The real operator, a real API server, and certificates that the operator does not sign."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import golden
-from support.apiserver import ApiServer, wait_for
-from support.foreign_kinds import CERTIFICATE, FOREIGN
+from support.apiserver import wait_for
+from support.definitions import served
+from support.foreign_kinds import CERTIFICATE
 from support.issuing import PKCS1, fill, issued, issuer
 from support.operators import Place, operator
 
-DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 CERTIFICATES = "/apis/cert-manager.io/v1/namespaces/{}/certificates"
 NAME = "team-certificate"
 ROOT = issuer()
-
-
-@contextmanager
-def served(api: ApiServer, definition: dict[str, Any]) -> Iterator[None]:
-    """Let the API server know a kind, and forget it at the end."""
-    name = definition["metadata"]["name"]
-    spec = definition["spec"]
-    version = spec["versions"][0]["name"]
-    path = f"/apis/{spec['group']}/{version}/{spec['names']['plural']}"
-    api.request("POST", DEFINITIONS, definition)
-    wait_for(lambda: api.find(path), f"{name} is served")
-    try:
-        yield
-    finally:
-        api.request("DELETE", f"{DEFINITIONS}/{name}")
-        wait_for(lambda: api.find(f"{DEFINITIONS}/{name}") is None, f"{name} is gone")
 
 
 def put_secret(place: Place, body: dict[str, Any]) -> None:
@@ -152,17 +133,3 @@ def test_cert_manager_is_waited_for_asked_and_asked_again(place: Place, tmp_path
             wait_for(lambda: certificate(place) is None, "the Certificate is taken back")
             wait_reason(place, "Issued")
         assert running.process.poll() is None
-
-
-def test_an_api_server_takes_every_foreign_object_of_the_golden_files(place: Place) -> None:
-    with served(place.api, CERTIFICATE):
-        count = 0
-        for case in golden.cases():
-            for one in golden.manifests(case):
-                if one["apiVersion"] not in FOREIGN:
-                    continue
-                one["metadata"] = {"name": one["metadata"]["name"], "namespace": place.team}
-                path = f"{CERTIFICATES.format(place.team)}/{one['metadata']['name']}"
-                place.api.apply(path, one)
-                count += 1
-    assert count
