@@ -10,6 +10,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/pytest
 JOBS ?= 2
+# tests of real programs wait more than they compute
+WAITING_JOBS ?= 4
 # a machine may know authorities that the tools do not come with
 export UV_SYSTEM_CERTS ?= true
 
@@ -68,7 +70,7 @@ unit: install ## Unit, golden, property and contract tests
 integration: install ## The real server on loopback; the operator against a real kube-apiserver
 	$(PYTHON) hack/programs.py kube-apiserver kube-controller-manager etcd kubectl versitygw crane distribution oras
 	$(PYTHON) hack/debian.py docker-registry e2fsprogs fuse3
-	$(PYTEST) -n $(JOBS) tests/integration tests/hack
+	$(PYTEST) -n $(WAITING_JOBS) tests/integration tests/hack
 
 .PHONY: conformance
 conformance: install ## The OCI distribution-spec suite against the real server

@@ -2,12 +2,15 @@
 """Desired objects are what the API server stores: it changes and drops nothing that we ask for."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import golden
+from support.definitions import served
+from support.foreign_kinds import BACKEND_TLS_POLICY, CERTIFICATE, FOREIGN, HTTP_ROUTE
 from support.operators import PATHS, Place
 
 
@@ -32,7 +35,16 @@ def _manifests(case: Path, place: Place) -> Iterator[dict[str, Any]]:
 
 @pytest.mark.parametrize("case", golden.cases(), ids=lambda case: case.name)
 def test_the_api_server_stores_what_we_ask_for(case: Path, place: Place) -> None:
-    for manifest in _manifests(case, place):
+    with ExitStack() as stack:
+        manifests = list(_manifests(case, place))
+        if any(manifest["apiVersion"] in FOREIGN for manifest in manifests):
+            for definition in (CERTIFICATE, HTTP_ROUTE, BACKEND_TLS_POLICY):
+                stack.enter_context(served(place.api, definition))
+        _check_stored(manifests, place)
+
+
+def _check_stored(manifests: list[dict[str, Any]], place: Place) -> None:
+    for manifest in manifests:
         path = f"{PATHS[manifest['kind']].format(place.team)}/{manifest['metadata']['name']}"
         live = place.api.apply(path, manifest)
         assert list(_differences(manifest, live, manifest["kind"])) == []
