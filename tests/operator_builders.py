@@ -9,6 +9,7 @@ from typing import Any
 
 from cais_operator import desired, pki
 from cais_operator.certificates import Authority, Leaf
+from cais_operator.credentials import Passwords, with_others
 from cais_operator.names import Hosts
 from cais_operator.resource import Registry, parse
 from cais_operator.settings import Settings
@@ -69,6 +70,12 @@ def secret(**texts: str) -> dict[str, Any]:
     """A Secret's body with the given texts; `tls_crt` is the key `tls.crt`."""
     data = {key.replace("_", "."): encoded(text) for key, text in texts.items()}
     return {"metadata": {"name": "secret"}, "data": data}
+
+
+def replaced_password() -> dict[str, Any]:
+    """The Secret of a generated password that was replaced, while the old one works, too."""
+    passwords = Passwords(current="new", previous="old", until=NOW + timedelta(hours=24))
+    return with_others(desired.admin_secret(registry(), SETTINGS, "new"), passwords)
 
 
 def encoded(text: str) -> str:

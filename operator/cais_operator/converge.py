@@ -55,6 +55,19 @@ class Writer:
         del world.bodies[kind, name]
         _log.info("deleted %s %s/%s", kind, metadata["namespace"], name)
 
+    async def undo(self, world: World) -> None:
+        """Delete what was created for a Registry that went away meanwhile; data stays."""
+        for made in world.created:
+            metadata = made["metadata"]
+            if not metadata.get("ownerReferences"):
+                continue
+            try:
+                await self._cluster.delete(
+                    made["kind"], metadata["namespace"], metadata["name"], uid=metadata["uid"]
+                )
+            except (NotFound, Conflict):
+                continue
+
     async def ensure_secret(self, world: World, manifest: Object) -> Object:
         """Create a Secret, or bring the one that was read to what is desired.
 

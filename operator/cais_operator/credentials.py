@@ -1,15 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Passwords and htpasswd entries as Secrets hold them. Pure: nothing here hashes or draws."""
+"""Passwords and htpasswd entries as Secrets hold them. Pure: nothing here hashes or draws.
+
+A generated password is replaced in three steps, each of which is what its Secret says: a `next` one
+is there, which the server learns while clients know nothing of it; then it is the password, and the
+`previous` one still lets clients in; at its end that is gone.
+"""
 
 import base64
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
 
+from cais_operator import names
 from cais_operator.observed import Live
+from cais_operator.resource import Registry
 
 LONGEST_PASSWORD = 72  # bytes; bcrypt reads no further
+PASSWORD, NEXT = "password", "next-password"  # keys of a Secret
+PREVIOUS, UNTIL = "previous-password", "previous-until"
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 
 
@@ -22,7 +33,78 @@ class UserEntry:
     fingerprint: str
 
 
-def password_in(secret: Live | None, key: str = "password") -> str | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passwords:
+    """The passwords of one generated account.
+
+    Attributes:
+        current: What clients are told.
+        next: What they will be told when the server knows it; None when nothing changes.
+        previous: What they were told before, and may still use; None when there is none.
+        until: The end of the previous one; aware, whole seconds.
+    """
+
+    current: str = field(repr=False)
+    next: str | None = field(default=None, repr=False)
+    previous: str | None = field(default=None, repr=False)
+    until: datetime | None = None
+
+    def accepted(self) -> tuple[str, ...]:
+        """Return what lets a client in: two at most, in an order that telling them leaves alone."""
+        other = self.next or self.previous
+        return tuple(sorted({self.current, other or self.current}))
+
+    def told(self, until: datetime) -> "Passwords":
+        """Return them when the next one has become the password; the old one ends at a time."""
+        if self.next is None:
+            return self
+        end = until.replace(microsecond=0)
+        return Passwords(current=self.next, previous=self.current, until=end)
+
+    def at(self, now: datetime) -> "Passwords":
+        """Return what is left of them at a time."""
+        if self.until is None or now < self.until:
+            return self
+        return replace(self, previous=None, until=None)
+
+
+def generated_secrets(registry: Registry) -> dict[str, str]:
+    """Return the Secret of every user whose password is generated, by user name."""
+    declared = registry.spec.access.users
+    return {
+        names.ADMIN: names.admin_secret(registry),
+        names.GC: names.gc_secret(registry),
+        names.PULL: names.pull_secret(registry),
+        **{
+            one.name: names.user_secret(registry, one)
+            for one in declared
+            if one.password_secret_ref is None
+        },
+    }
+
+
+def passwords_in(secret: Live | None) -> Passwords | None:
+    """Return the passwords of a generated account; None when its Secret holds none."""
+    current = password_in(secret)
+    if current is None:
+        return None
+    previous, until = password_in(secret, PREVIOUS), _time(_text(secret, UNTIL))
+    if previous is None or until is None:
+        previous = until = None
+    return Passwords(
+        current=current, next=password_in(secret, NEXT), previous=previous, until=until
+    )
+
+
+def with_others(manifest: Live, passwords: Passwords) -> dict[str, Any]:
+    """Return a Secret's manifest with the passwords beside the one that clients are told."""
+    until = None if passwords.until is None else passwords.until.isoformat()
+    texts = {NEXT: passwords.next, PREVIOUS: passwords.previous, UNTIL: until}
+    data = {key: _encoded(text) for key, text in texts.items() if text is not None}
+    return {**manifest, "data": {**manifest["data"], **data}}
+
+
+def password_in(secret: Live | None, key: str = PASSWORD) -> str | None:
     """Return the password a Secret holds; None when there is none usable.
 
     One trailing newline is dropped (`echo pw | base64`). Unusable: empty, more than 72 bytes
@@ -80,3 +162,15 @@ def _text(secret: Live | None, key: str) -> str | None:
         return base64.b64decode(data[key], validate=True).decode()
     except (KeyError, ValueError):
         return None
+
+
+def _encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def _time(text: str | None) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None

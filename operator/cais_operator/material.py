@@ -24,6 +24,7 @@ from cais_operator.consumers.accounts import passwords as passwords_of
 from cais_operator.converge import Writer
 from cais_operator.errors import Conflict, NotFound, Rejected
 from cais_operator.names import Hosts
+from cais_operator.passwords import PasswordKeeper
 from cais_operator.resource import Issued, Registry
 from cais_operator.rotation import Turns
 from cais_operator.settings import Settings
@@ -68,6 +69,7 @@ class Generator:
         self._cluster = cluster
         self._writer = writer
         self._settings = settings
+        self._keeper = PasswordKeeper(writer, settings)
 
     async def ensure(
         self, registry: Registry, world: World, service: Object, now: datetime
@@ -81,8 +83,10 @@ class Generator:
         hosts = hosts_of(registry, service, self._settings)
         authority = await self.authority(now)
         certificate, bundle = await self._certificate(registry, world, authority, hosts, now)
-        passwords = await self._passwords(registry, world, service, hosts)
+        passwords = await self._keeper.ensure(registry, world, hosts, node_port(service), now)
+        passwords |= passwords_of(world.accounts)
         users = await self._users(registry, world, authority, passwords)
+        await self._keeper.drop_unused(registry, world)
         await self._token_keys(registry, world, now)
         return Material(tls=certificate, users=users, bundle=bundle)
 
@@ -167,34 +171,6 @@ class Generator:
         kept = brought.serves(live)
         return (None, "") if kept is None else (live, kept.bundle)
 
-    async def _passwords(
-        self, registry: Registry, world: World, service: Object, hosts: Hosts
-    ) -> dict[str, tuple[str, ...]]:
-        """Make or read the passwords of everyone who may log in; by user name."""
-        settings, port = self._settings, node_port(service)
-        admin = _password(world, names.admin_secret(registry))
-        gc = _password(world, names.gc_secret(registry))
-        pull = _password(world, names.pull_secret(registry))
-        passwords = {names.ADMIN: admin, names.GC: gc, names.PULL: pull}
-        manifests = [
-            desired.admin_secret(registry, settings, admin),
-            desired.gc_secret(registry, settings, gc),
-            desired.pull_secret(registry, settings, pull, hosts, port),
-        ]
-        for user in registry.spec.access.users:
-            ref = user.password_secret_ref
-            if ref is not None:
-                given = world.observed.references.get(ref.name)
-                passwords[user.name] = credentials.password_in(given, ref.key) or ""
-                continue
-            password = _password(world, names.user_secret(registry, user))
-            passwords[user.name] = password
-            manifests.append(desired.user_secret(registry, settings, user, password))
-        for manifest in manifests:
-            await self._writer.ensure_secret(world, manifest)
-        declared = {name: (password,) for name, password in passwords.items() if password}
-        return {**declared, **passwords_of(world.accounts)}
-
     async def _users(
         self,
         registry: Registry,
@@ -224,7 +200,3 @@ def _words(authority: Authority, leaf: Leaf) -> str:
         is_new = certificates.is_signed_by(leaf.certificate, authority.certificate)
         return _REPLACED if is_new else _REPLACING
     return _PUBLISHING if authority.is_followed else ""
-
-
-def _password(world: World, secret: str) -> str:
-    return credentials.password_in(world.secret(secret)) or pki.new_password()

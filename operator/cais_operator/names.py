@@ -44,6 +44,7 @@ UID = 65532  # of the images' user; also the group of the volume
 ADMIN = "admin"
 PULL = "pull"
 GC = "cais-gc"
+USER_SECRETS = "{}-user-"  # how names of Secrets of declared users begin; the Registry's name
 GENERATED_USERS = (ADMIN, PULL, GC)  # always there; a spec may not declare them
 
 REGISTRY = "registry"  # component labels
@@ -135,7 +136,7 @@ def user_secret(registry: Registry, user: User) -> str:
     """Return the name of the Secret that holds a declared user's password, given or generated."""
     if user.password_secret_ref is not None:
         return user.password_secret_ref.name
-    return f"{registry.name}-user-{user.name}"
+    return USER_SECRETS.format(registry.name) + user.name
 
 
 def users_secret(registry: Registry) -> str:

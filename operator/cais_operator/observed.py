@@ -45,8 +45,8 @@ class Observed:
         children: By (kind, name), every object that has the name of a child, ours or not; what is
             missing is absent. A child that the label-selected watch does not show must have been
             read by name, or a stranger of that name goes unnoticed. Read here: metadata of all;
-            spec of Service and claim; status of claim and Deployment; data of the TLS Secret and
-            of the CA ConfigMap.
+            spec of Service and claim; status of claim and Deployment; data of the TLS Secret, of
+            Secrets with generated passwords, and of the CA ConfigMap.
         references: Secrets that the spec names, by name; None where the Secret is missing.
         brought: The certificate that was brought, as it was judged; None when we issue it.
         exposure: Why it cannot be exposed as asked; None when it is.

@@ -140,6 +140,11 @@ def hash_users(
     )
 
 
+def is_hashed(password: str, entries: Sequence[UserEntry]) -> bool:
+    """Return whether one of the hashes is of a password; runs bcrypt, some 50 ms for each."""
+    return any(bcrypt.checkpw(password.encode(), one.hash.encode()) for one in entries)
+
+
 def _entry(
     name: str, password: str, known: Sequence[UserEntry], keys: Sequence[bytes]
 ) -> UserEntry:

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from cais_operator import edge, names
 from cais_operator.consumers import selectors
-from cais_operator.credentials import LONGEST_PASSWORD, password_in
+from cais_operator.credentials import LONGEST_PASSWORD, PASSWORD, generated_secrets, password_in
 from cais_operator.errors import Problem
 from cais_operator.observed import Live, Observed, requested
 from cais_operator.resource import Duration, Quantity, Registry, Volume
@@ -31,9 +31,10 @@ def problems(registry: Registry, observed: Observed) -> tuple[Problem, ...]:
     Looked for: an object of a child's name that is not ours; a claim that would shrink or change
     its class, or an existing claim that is missing; users named twice or like a generated one;
     rules for unknown users; a password Secret that is missing, lacks the key, or holds no usable
-    password; host names inside the cluster's domain; two kinds of TLS; exposure of another type
-    than its block is for, or without a host name; renewBefore not below validity; a quota of
-    nothing; consumers selected by labels that the operator may not read.
+    password; an unusable one in place of a generated one; host names inside the cluster's domain;
+    two kinds of TLS; exposure of another type than its block is for, or without a host name;
+    renewBefore not below validity; a quota of nothing; consumers selected by labels that the
+    operator may not read.
     """
     return tuple(problem for check in _CHECKS for problem in check(registry, observed))
 
@@ -161,6 +162,18 @@ def _references(registry: Registry, observed: Observed) -> Iterator[Problem]:
             yield Problem(field=f"{field}.key", value=ref.key, rule=f"Secret {ref.name} {rule}")
 
 
+def _generated(registry: Registry, observed: Observed) -> Iterator[Problem]:
+    """What somebody has put in place of a generated password."""
+    for name in generated_secrets(registry).values():
+        secret = observed.child("Secret", name)
+        if PASSWORD in ((secret or {}).get("data") or {}) and password_in(secret) is None:
+            rule = (
+                f"must be 1 to {LONGEST_PASSWORD} bytes of printable text: put such a one, or "
+                "delete the Secret to have one made; until then the password before it works on"
+            )
+            yield Problem(field=f"Secret {name}", value=PASSWORD, rule=rule)
+
+
 def _hostnames(registry: Registry, observed: Observed) -> Iterator[Problem]:
     del observed
     for at, name in enumerate(registry.spec.expose.hostnames):
@@ -182,12 +195,12 @@ def _exposure(registry: Registry, observed: Observed) -> Iterator[Problem]:
 def _times(registry: Registry, observed: Observed) -> Iterator[Problem]:
     del observed
     collection = registry.spec.garbage_collection
-    for name, time in (
-        ("pushLease", collection.push_lease),
-        ("undeleteWindow", collection.undelete_window),
+    for field, time in (
+        ("spec.garbageCollection.pushLease", collection.push_lease),
+        ("spec.garbageCollection.undeleteWindow", collection.undelete_window),
+        ("spec.access.rotationOverlap", registry.spec.access.rotation_overlap),
     ):
         if time.delta > _LONGEST:
-            field = f"spec.garbageCollection.{name}"
             yield Problem(field=field, value=str(time), rule="may be at most 8760h, a year")
 
 
@@ -264,6 +277,7 @@ _CHECKS: tuple[Callable[[Registry, Observed], Iterator[Problem]], ...] = (
     _rules,
     _issuers,
     _references,
+    _generated,
     _hostnames,
     _exposure,
     _times,

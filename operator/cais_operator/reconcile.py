@@ -21,7 +21,9 @@ from cais_operator import (
     exposure,
     names,
     nodes,
+    passwords,
     plan,
+    requests,
     resource,
     status,
 )
@@ -113,7 +115,7 @@ class Reconciler:
         await self._ledger.look(registry, world)
         problems = plan.problems(registry, world.seen())
         may_write = not problems and not registry.spec.paused
-        if may_write and not await self._write(registry, world):
+        if may_write and not await self._change(body, registry, world):
             return await self._undo(registry, world)
         self._want(registry, world)
         await self._server.ask(registry, world, may_nudge=not registry.spec.paused)
@@ -122,7 +124,7 @@ class Reconciler:
         if not await self._tell(body, said):
             return await self._undo(registry, world)
         started = await self._requests.serve(body, registry, world, self._now())
-        after = _SOON if started or _collects(world) else self._next(registry, world, said)
+        after = _SOON if started or requests.collects(world) else self._next(registry, world, said)
         entry = nodes.entry_of(registry, world) if may_write else None
         secrets, maps, others = referenced(registry), key_files(registry), kinds(registry)
         return Outcome(after=after, references=secrets, key_files=maps, kinds=others, entry=entry)
@@ -144,6 +146,18 @@ class Reconciler:
         required, secret = names.required(registry, hosts), world.observed.references.get(name)
         verdict = await asyncio.to_thread(brought.judge, secret, name, required, now=self._now())
         world.learn(brought=verdict)
+
+    async def _change(self, body: Object, registry: Registry, world: World) -> bool:
+        """Write what differs, with the passwords that are asked for; False when it is gone."""
+        asked = requests.wish(body, registry, world, self._now())
+        if asked is not None:
+            world.rotate = asked.users
+        if passwords.is_rotating(registry, world):  # what the server knows may be told
+            await self._server.ask(registry, world, may_nudge=False)
+        is_there = await self._write(registry, world)
+        if asked is not None and is_there:
+            await self._requests.close(body, asked, registry, world, self._now())
+        return is_there
 
     async def _write(self, registry: Registry, world: World) -> bool:
         """Service, certificate, Secrets, the rest; return False when the Registry is gone since."""
@@ -204,17 +218,7 @@ class Reconciler:
         return body is not None and body["metadata"]["uid"] == registry.uid
 
     async def _undo(self, registry: Registry, world: World) -> Outcome:
-        """Delete what was created for a Registry that went away meanwhile; data stays."""
-        for made in world.created:
-            metadata = made["metadata"]
-            if not metadata.get("ownerReferences"):
-                continue
-            try:
-                await self._cluster.delete(
-                    made["kind"], metadata["namespace"], metadata["name"], uid=metadata["uid"]
-                )
-            except (NotFound, Conflict):
-                continue
+        await self._writer.undo(world)
         _log.info("deleted meanwhile: children taken back", extra={"key": registry.key})
         return Outcome(after=0.0)  # another one may have its name
 
@@ -243,11 +247,14 @@ class Reconciler:
             return resync
         ready = conditions["Ready"]
         if ready["status"] == "True":
+            if passwords.is_rotating(registry, world):
+                return _SOONEST
             times = said.get("certificate") or {}
-            ends = times.get("renewAt") or times.get("notAfter")
-            if ends and self._since(ends) >= 0:  # kept as it ends with its CA, until that changes
-                ends = None
-            due = (ends, self._ledger.next_turn(world))
+            renewal = times.get("renewAt") or times.get("notAfter")
+            if renewal and self._since(renewal) >= 0:  # as it ends with its CA, until that changes
+                renewal = None
+            ends = [one.get("oldPasswordUntil") for one in said.get("rotations") or ()]
+            due = (renewal, self._ledger.next_turn(world), *ends)
             return max(_SOONEST, min((resync, *(-self._since(one) for one in due if one))))
         return min(
             resync, max(_SOONEST, min(_LATEST, self._since(ready["lastTransitionTime"]) / 4))
@@ -258,12 +265,6 @@ class Reconciler:
         if isinstance(moment, str):
             moment = datetime.fromisoformat(moment)
         return (self._now() - moment).total_seconds()
-
-
-def _collects(world: World) -> bool:
-    """Whether a garbage collection runs, whoever has started it."""
-    server = world.observed.server
-    return bool(server and (server.gc or {}).get("current"))
 
 
 def _config_map(registry: Registry, settings: Settings, world: World) -> Object:

@@ -13,6 +13,7 @@ from cais_operator.errors import ApiUnavailable, CaisError, Conflict
 from cais_operator.resource import Key
 
 _COLLECTED = "GarbageCollected"
+_END = "oldPasswordUntil"
 _LONGEST = 1024  # characters of an Event's message; the API server refuses more
 _log = logging.getLogger(__name__)
 
@@ -100,8 +101,8 @@ def events(
             continue
         told.add(words)
         yield _event(body, condition, now)
-    for run in _runs(before, after):
-        yield _event(body, run, now)
+    for one in (*_runs(before, after), *_rotations(before, after)):
+        yield _event(body, one, now)
 
 
 def _is_run(condition: Mapping[str, Any]) -> bool:
@@ -126,6 +127,19 @@ def _runs(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Mappi
 
 def _told(reason: str, message: str) -> Mapping[str, Any]:
     return {"type": reason, "status": "True", "reason": reason, "message": message}
+
+
+def _rotations(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the passwords that clients can read since, in the shape of conditions."""
+    known, found = (
+        {one["user"]: one for one in status.get("rotations") or ()} for status in (before, after)
+    )
+    for user in sorted(known.keys() | found.keys()):
+        old, new = known.get(user, {}), found.get(user, {})
+        ends = (old.get(_END), new.get(_END))
+        message = new.get("message", f"user {user} has a new password, and only that")
+        if ends[0] != ends[1] is not None or (old and not new and ends[0] is None):
+            yield _told("PasswordRotated", message)
 
 
 def _event(body: Object, condition: Mapping[str, Any], now: datetime) -> Object:

@@ -29,6 +29,7 @@ class World:
         is_whole: Whether this reconcile has brought every child to what is desired.
         grants: What consumers of other namespaces may do.
         accounts: Their accounts, by user name.
+        rotate: Users whose passwords people ask to have replaced.
     """
 
     bodies: dict[Name, Object] = field(default_factory=dict)
@@ -39,6 +40,7 @@ class World:
     is_whole: bool = False
     grants: tuple[Grant, ...] = ()
     accounts: Mapping[str, Account] = field(default_factory=dict)
+    rotate: frozenset[str] = frozenset()
 
     def secret(self, name: str) -> Object | None:
         """Return a Secret with its contents."""

@@ -15,7 +15,7 @@ from cais_operator.access import told
 from cais_operator.consumers import Account, Credential
 from cais_operator.observed import Observed, ServerState
 from cais_operator.resource import AccessSpec, Spec
-from operator_builders import NOW, SETTINGS, WAY, authority, leaf, registry
+from operator_builders import NOW, SETTINGS, WAY, authority, leaf, registry, replaced_password
 from support.access_bench import access
 from support.consumer_cases import CONSUMER_CASES
 from support.crd_cases import CASES
@@ -212,6 +212,7 @@ def _whole() -> Observed:
             ("Service", "team"): {"spec": {"clusterIP": "10.96.0.1"}},
             ("Certificate", "team-certificate"): {},
             ("Ingress", "team"): {},
+            ("Secret", "team-admin"): replaced_password(),
             ("Secret", "team-tls"): desired.tls_secret(team, SETTINGS, leaf(), authority()),
             ("ConfigMap", "team-ca"): desired.ca_config_map(team, SETTINGS, authority().bundle),
             ("PersistentVolumeClaim", "team-data"): {**claim, "status": bound},

@@ -26,6 +26,10 @@ class Load:
         text = self.log.read_text() if self.log.exists() else ""
         return [json.loads(line) for line in text.splitlines()]
 
+    def failed(self) -> list[dict[str, Any]]:
+        """What was not good."""
+        return [line for line in self.lines() if line["outcome"] != "ok"]
+
     def wait_for(self, what: str, outcome: str) -> None:
         """Wait until three more, begun from now on, end so."""
         seen = len(self.lines())
@@ -38,14 +42,20 @@ class Load:
 
 
 @contextmanager
-def steady(tenant: Tenant, folder: Path) -> Iterator[Load]:
-    service = tenant.get("service", tenant.name)
-    assert service
+def steady(tenant: Tenant, folder: Path, login: str = "") -> Iterator[Load]:
+    """Push and pull while the body runs; no request is sent twice.
+
+    Args:
+        tenant: Whose registry; `ca.crt` is written (`Tenant.trust`).
+        folder: For what is written down; made when it is not there.
+        login: `user:password`; the administrator's when empty.
+    """
+    folder.mkdir(exist_ok=True)
     config = {
         "host": f"{tenant.name}.{tenant.namespace}.svc",
         "port": 5000,
         "ca": str(tenant.cluster.place.work / "ca.crt"),
-        "login": "admin:" + tenant.secret(f"{tenant.name}-admin", "password"),
+        "login": login or "admin:" + tenant.secret(f"{tenant.name}-admin", "password"),
         "stop": str(folder / "stop"),
         "log": str(folder / "log"),
         **RATES,

@@ -3,9 +3,16 @@ from typing import Any
 
 import pytest
 
-from cais_operator.credentials import UserEntry, known_users, password_in
+from cais_operator.credentials import (
+    Passwords,
+    UserEntry,
+    known_users,
+    password_in,
+    passwords_in,
+    with_others,
+)
 from cais_operator.desired import users_secret
-from operator_builders import SETTINGS, registry, secret
+from operator_builders import NOW, SETTINGS, encoded, registry, secret
 
 ENTRIES = (
     UserEntry(name="admin", hash="$2b$10$abc", fingerprint="11"),
@@ -76,3 +83,33 @@ def test_users_are_read_as_the_version_before_wrote_them() -> None:
 )
 def test_what_cannot_be_read_is_left_out(broken: dict[str, Any] | None) -> None:
     assert known_users(broken) == {}
+
+
+@pytest.mark.parametrize(
+    "passwords",
+    [
+        Passwords(current="a"),
+        Passwords(current="a", next="b"),
+        Passwords(current="a", previous="b", until=NOW),
+    ],
+)
+def test_passwords_are_read_back_as_they_were_written(passwords: Passwords) -> None:
+    manifest = secret(username="ci", password=passwords.current)
+    written = with_others(manifest, passwords)
+    assert passwords_in(written) == passwords
+    assert manifest == secret(username="ci", password=passwords.current)
+    assert "'a'" not in repr(passwords)
+
+
+def test_an_old_password_without_an_end_that_can_be_read_is_none() -> None:
+    written = with_others(secret(password="a"), Passwords(current="a", previous="b", until=NOW))
+    for end in ("", "soon", "2026-03-01", "2026-03-01T00:00:00"):
+        broken = {"data": {**written["data"], "previous-until": encoded(end)}}
+        assert passwords_in(broken) == Passwords(current="a")
+
+
+def test_two_passwords_at_most_are_accepted_in_an_order_that_telling_does_not_change() -> None:
+    before = Passwords(current="b", next="a")
+    assert before.accepted() == before.told(NOW).accepted() == ("a", "b")
+    assert Passwords(current="a").accepted() == ("a",)
+    assert len(Passwords(current="c", next="a", previous="b", until=NOW).accepted()) == 2

@@ -10,7 +10,7 @@ from cais_operator import errors, names, pki
 from cais_operator.desired import authority_secret
 from cais_operator.report import events
 from operator_builders import NOW, SETTINGS, body, registry, with_users, with_volume
-from support.operator_bench import EVERYTHING, KEY, Bench, bench, children
+from support.operator_bench import EVERYTHING, KEY, bench, children
 
 pytestmark = pytest.mark.usefixtures("cheap_hashes")
 
@@ -38,21 +38,12 @@ async def test_it_is_ready_when_pod_claim_certificate_and_loaded_files_are() -> 
     made.run_pods()
     await made.operator().reconcile(KEY)
     assert made.condition("Ready")["reason"] == "ConfigurationLoading"
-    made.server.files = wanted_files(made)
+    made.load()
     outcome = await made.operator().reconcile(KEY)
     assert made.condition("Ready")["status"] == "True"
     assert set(made.server.asked) == {"10.96.0.7"}
     assert outcome.after is not None
     assert outcome.after > 0.5 * SETTINGS.resync
-
-
-def wanted_files(made: Bench) -> dict[str, str]:
-    from cais_operator import desired  # noqa: PLC0415 - only here
-
-    objects = made.cluster.objects
-    names = ("team-users", "team-tls", "team-token-keys")
-    secrets = (objects["Secret", "team-a", name] for name in names)
-    return desired.loaded_files(objects["ConfigMap", "team-a", "team-config"], *secrets)
 
 
 async def test_a_server_that_lags_has_its_pod_touched_once_for_the_same_files() -> None:
@@ -117,8 +108,7 @@ async def test_a_certificate_that_ends_with_its_ca_is_not_looked_at_again_and_ag
     ending = pki.new_authority(name="ends", validity=timedelta(days=20), now=NOW)
     made.cluster.put(authority_secret(SETTINGS, ending))
     await made.settle()
-    made.run_pods()
-    made.server.files = wanted_files(made)
+    made.load()
     outcome = await made.operator().reconcile(KEY)
     assert made.condition("Ready")["status"] == "True"
     assert made.status()["certificate"]["renewAt"] < NOW.isoformat()

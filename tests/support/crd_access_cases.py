@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cases of `crd_cases` about who logs in with a token."""
+"""The cases of `crd_cases` about who may log in."""
 
 from typing import Any
 
@@ -18,6 +18,11 @@ def _issuers(*issuers: dict[str, Any]) -> Spec:
 
 
 ACCESS_CASES = (
+    Case(
+        message="rotationOverlap may be at most 8760h",
+        accepted={"access": {"rotationOverlap": "0s"}},
+        refused={"access": {"rotationOverlap": "8760h1s"}},
+    ),
     Case(
         message="a rule may only name users of spec.access.users",
         accepted=_accounts({"namespace": "builds"}),

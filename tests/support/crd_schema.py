@@ -123,3 +123,5 @@ def paths(value: Any, path: str) -> Iterator[tuple[str, Any]]:
             yield from paths(one, f"{path}.{key}")
     else:
         yield path, value
+        for one in value if isinstance(value, list) else ():
+            yield from paths(one, f"{path}[]")

@@ -12,7 +12,7 @@ password or leaf gives the same body, so that a body which differs from the live
 """
 
 from cais_operator.desired.certificate import certificate
-from cais_operator.desired.config import ca_config_map, config_map, loaded_files
+from cais_operator.desired.config import ca_config_map, config_map, has_loaded, loaded_files
 from cais_operator.desired.exposure import exposure
 from cais_operator.desired.identities import written
 from cais_operator.desired.jobs import Way, cron_job
@@ -49,6 +49,7 @@ __all__ = [
     "exposure",
     "gc_network_policy",
     "gc_secret",
+    "has_loaded",
     "loaded_files",
     "network_policy",
     "pull_secret",

@@ -69,12 +69,21 @@ def loaded_files(config: Live, users: Live, tls: Live | None, keys: Live) -> dic
     contents = {
         names.CONFIG_FILE: config["data"][_CONFIG_KEY].encode(),
         **identities.keys_in(config),
-        names.HTPASSWD_FILE: base64.b64decode(users["data"]["htpasswd"]),
+        names.HTPASSWD_FILE: _htpasswd(users),
         names.TOKEN_KEYS_FILE: base64.b64decode(keys["data"][token_keys.FILE]),
     }
     if tls is not None:
         contents[names.TLS_CERT_FILE] = base64.b64decode(tls["data"]["tls.crt"])
     return {path: hashlib.sha256(content).hexdigest() for path, content in contents.items()}
+
+
+def has_loaded(files: Mapping[str, str], users: Live) -> bool:
+    """Return whether a server that has loaded such files lets in whom the users Secret names."""
+    return files.get(names.HTPASSWD_FILE) == hashlib.sha256(_htpasswd(users)).hexdigest()
+
+
+def _htpasswd(users: Live) -> bytes:
+    return base64.b64decode(users["data"]["htpasswd"])
 
 
 def static_part() -> dict[str, Any]:

@@ -163,6 +163,7 @@ class Access:
     users: Annotated[tuple[User, ...], Limit(64)] = ()
     rules: Annotated[tuple[Rule, ...], Limit(64)] = ()
     issuers: Annotated[tuple[Issuer, ...], Limit(8)] = ()
+    rotation_overlap: Duration = Duration.parse("24h")
 
     @property
     def names_service_accounts(self) -> bool:

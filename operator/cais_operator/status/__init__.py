@@ -20,6 +20,7 @@ from cais_operator.status import (
     exposure,
     garbage,
     identities,
+    passwords,
     retention,
     server,
     storage,
@@ -147,6 +148,7 @@ def _facts(registry: Registry, observed: Observed, now: datetime) -> dict[str, A
         "certificate": certificate.block(registry, observed),
         "garbageCollection": garbage.block(registry, observed, now, reclaimable),
         "usage": usage,
+        "rotations": passwords.rotations(registry, observed, now),
     }
     return {key: value for key, value in found.items() if value}
 

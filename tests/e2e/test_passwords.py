@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Users, passwords and rules change under traffic; nobody is refused who may, and all who may not.
+
+The traffic is that of a raw client: RATES images each second, every request on a connection of its
+own and sent once.
+"""
+
+import base64
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from e2e.kit import Tenant, until
+from e2e.traffic import RATES, Load, steady
+from support.leaks import leaks
+
+AIM = 5.0  # seconds from a change at the API server to its effect
+BUSY = 3.0  # times as long as that may take on a machine that does all the rest, too
+OVERLAP = "30s"
+PUBLIC = (".crt", "username", "previous-until")
+
+
+def access(*actions: str) -> dict[str, Any]:
+    rule = {"users": ["ci"], "repositories": ["load/**", "kept/**"], "actions": [*actions]}
+    return {"users": [{"name": "ci"}], "rules": [rule], "rotationOverlap": OVERLAP}
+
+
+def took(change: Callable[[], object], came: Callable[[], bool]) -> float:
+    """Make a change; return the seconds from its acceptance until it shows."""
+    change()
+    began = time.monotonic()
+    until(came, bool)
+    return time.monotonic() - began
+
+
+def password(tenant: Tenant) -> str:
+    found = tenant.get("secret", "team-user-ci")
+    return base64.b64decode(found["data"]["password"]).decode() if found else ""
+
+
+def status(tenant: Tenant, login: str) -> int:
+    return tenant.ask("/v2/", user=login)[0]
+
+
+def test_users_passwords_and_rules_change_under_traffic_without_a_failed_request(
+    tenant: Tenant, tmp_path: Path
+) -> None:
+    tenant.apply()
+    tenant.wait_ready()
+    tenant.log_in_as_admin()
+    tenant.push("kept/app:stays")
+    pod = tenant.pod()
+    times = {}
+    with steady(tenant, tmp_path / "admin") as load:
+        load.wait_for("push", "ok")
+        times["user added"] = took(
+            lambda: tenant.apply(access=access("pull", "push")),
+            lambda: bool(password(tenant)) and status(tenant, f"ci:{password(tenant)}") == 200,
+        )
+        old, new = rotate_under_traffic(tenant, tmp_path / "old")
+        with steady(tenant, tmp_path / "new", f"ci:{new}") as narrowed:
+            narrowed.wait_for("push", "ok")
+            tenant.apply(access=access("pull"))
+            accepted = time.time()
+            narrowed.wait_for("push", "RefusedError: 403")
+            narrowed.wait_for("pull", "ok")
+        times["rule narrowed"] = last_push(narrowed) - accepted
+        assert {line["what"] for line in narrowed.failed()} == {"push"}
+        assert all(line["at"] > accepted - 1 for line in narrowed.failed())
+        until(lambda: status(tenant, f"ci:{old}"), lambda code: code == 401)
+        assert status(tenant, f"ci:{new}") == 200
+        secrets = used(tenant)
+        times["user removed"] = took(
+            lambda: tenant.apply(access={"users": [], "rules": []}),
+            lambda: status(tenant, f"ci:{new}") == 401,
+        )
+        until(lambda: tenant.get("secret", "team-user-ci"), lambda found: found is None)
+        load.wait_for("push", "ok")
+    report(load, times)
+    after = tenant.pod()
+    assert after["metadata"]["uid"] == pod["metadata"]["uid"]
+    assert after["status"]["containerStatuses"][0]["restartCount"] == 0
+    assert leaks(told(tenant), {**secrets, "old password of ci": old}) == []
+
+
+def rotate_under_traffic(tenant: Tenant, folder: Path) -> tuple[str, str]:
+    """Rotate while clients use the old password; the new one works as soon as it can be read."""
+    old = password(tenant)
+    with steady(tenant, folder, f"ci:{old}") as load:
+        load.wait_for("push", "ok")
+        tenant.kubectl("annotate", "registry", "team", "cais.dev/rotate=ci")
+        new = until(lambda: password(tenant), lambda found: found not in {"", old})
+        assert status(tenant, f"ci:{new}") == 200
+        load.wait_for("pull", "ok")
+    assert load.failed() == []
+    events = tenant.kubectl("get", "events", "--field-selector", "reason=PasswordRotated")
+    assert "team-user-ci has a new password" in events
+    return old, new
+
+
+def last_push(load: Load) -> float:
+    """When the last push that went well began."""
+    return max(float(line["at"]) for line in load.lines() if is_pushed(line))
+
+
+def is_pushed(line: Mapping[str, Any]) -> bool:
+    return (line["what"], line["outcome"]) == ("push", "ok")
+
+
+def report(load: Load, times: dict[str, float]) -> None:
+    shown = ", ".join(f"{what} {seconds:.1f} s" for what, seconds in times.items())
+    count = len(load.lines())
+    print(f"effect after {shown}; {RATES} each second beside it: {count}, 0 failed")  # noqa: T201  # the figures are the point
+    assert load.failed() == []
+    assert count > 20
+    assert max(times.values()) < AIM * BUSY, times
+
+
+def used(tenant: Tenant) -> dict[str, str]:
+    """Every secret of the namespace at this moment, by where it is."""
+    items = json.loads(tenant.kubectl("get", "secrets", "-o", "json"))["items"]
+    return {
+        f"{one['metadata']['name']}/{key}": base64.b64decode(text).decode()
+        for one in items
+        for key, text in (one.get("data") or {}).items()
+        if not key.endswith(PUBLIC)
+    }
+
+
+def told(tenant: Tenant) -> dict[str, str]:
+    """What everybody may come to read: logs, events, status, and all objects but Secrets."""
+    kinds = "registries,configmaps,pods,deployments,cronjobs,jobs,services,events"
+    operator = ["logs", "-n", "cais-system", "deployment/cais-operator", "--tail=-1"]
+    return {
+        "the server's log": tenant.kubectl("logs", "deployment/team", "--tail=-1"),
+        "the operator's log": tenant.cluster.kubectl(*operator),
+        "the objects": tenant.kubectl("get", kinds, "-o", "json"),
+    }
