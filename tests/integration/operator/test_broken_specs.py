@@ -33,7 +33,7 @@ REFUSED: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("a user named like a generated one", users("admin"), "users"),
     ("an unknown action", {"access": {"anonymous": ["push"]}}, "anonymous"),
     ("a duration without a unit", {"garbageCollection": {"pushLease": "24"}}, "pushLease"),
-    ("an unknown type of exposure", {"expose": {"type": "LoadBalancer"}}, "expose"),
+    ("an unknown type of exposure", {"expose": {"type": "ExternalName"}}, "expose"),
     ("an upper-case repository", {
         **users("ci"),
         "access": {

@@ -8,6 +8,7 @@ A right that no step of it needs has to go, or to get its step here.
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import chart
 from cais_operator import names
 from cais_operator.node_trust.entries import FILE, decode
 from support.apiserver import api_server, wait_for
-from support.foreign_kinds import CERTIFICATE
+from support.foreign_kinds import BACKEND_TLS_POLICY, CERTIFICATE, HTTP_ROUTE
 from support.operators import Place, define_kinds
 from support.played import PlayedServer, is_ready, operator, run_pods, until
 from support.recorded import Right, granted, unused
@@ -29,6 +30,7 @@ DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 TEAM = "team-a"
 ISSUED = {"users": [{"name": "ci"}, {"name": "given", "passwordSecretRef": {"name": "given"}}]}
 
+EDGE = {"parentRefs": [{"name": "edge", "namespace": "gateways"}]}
 HERE = {"matchLabels": {"kubernetes.io/metadata.name": TEAM}}
 CONSUMERS = [{"namespaceSelector": HERE, "repositories": ["**"], "actions": ["pull"]}]
 
@@ -72,7 +74,8 @@ def stage(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Stage]:
     own.mkdir()
     with api_server(api_folder, controllers=CONTROLLERS) as api:
         define_kinds(api)
-        api.request("POST", DEFINITIONS, CERTIFICATE)
+        for definition in (CERTIFICATE, HTTP_ROUTE, BACKEND_TLS_POLICY):
+            api.request("POST", DEFINITIONS, definition)
         for name in (TEAM, SYSTEM):
             api.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
         apply_roles(api, documents)
@@ -141,6 +144,7 @@ async def live(stage: Stage, kind: str, namespace: str) -> None:
         await _run_again(place)
         await _access_given(place)
         await _asked_of_cert_manager(place)
+        await _led_from_outside(place)
         await _ca_replaced(place)
         await _taken_back(stage, kind, namespace)
 
@@ -215,6 +219,26 @@ async def _asked_of_cert_manager(place: Place) -> None:
     path = place.path(names.KIND, "asked")
     await _in_thread(place.api.merge, path, {"spec": {"tls": {"certManager": None}}})
     await until(lambda: place.api.find(certificate) is None, "the Certificate is taken back")
+
+
+async def _led_from_outside(place: Place) -> None:
+    """Each way in from outside, one after the other, and none at the end."""
+    path = place.path(names.KIND, "outside")
+    ways: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+        "Ingress": ({}, ("Ingress",)),
+        "Gateway": ({"gateway": EDGE}, ("HTTPRoute", "BackendTLSPolicy")),
+        "ClusterIP": ({"gateway": None}, ()),
+    }
+    spec = {"expose": {"type": "ClusterIP", "hostnames": ["outside.example.com"]}}
+    await _in_thread(place.create_registry, spec, "outside")
+    for way, (more, kinds) in ways.items():
+        await _in_thread(place.api.merge, path, {"spec": {"expose": {"type": way, **more}}})
+        await until(partial(_is_led_by, place, set(kinds)), f"{way} leads to it")
+
+
+def _is_led_by(place: Place, kinds: set[str]) -> bool:
+    every = ("Ingress", "HTTPRoute", "BackendTLSPolicy")
+    return {kind for kind in every if place.get(kind, "outside")} == kinds
 
 
 async def _ca_replaced(place: Place) -> None:

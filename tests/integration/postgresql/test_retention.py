@@ -24,6 +24,18 @@ from registry.test_retention_untagged import *  # noqa: F403 - the tests
 from retention_support import set_rules
 from support.postgresql import Cluster
 
+del test_who_alone_has_the_folder_does_not_wait_for_the_dead  # noqa: F821 - PostgreSQL is shared
+
+
+async def test_who_counted_under_another_hold_may_live(world: World) -> None:
+    world.holder = "first"
+    async with world.open():
+        world.holder = "second"
+        async with world.open() as core:
+            world.clock.forward(timedelta(seconds=1))
+            core.pulls.patience_seconds = 0
+            assert not await core.pulls.settle()
+
 
 @pytest.fixture(name="world")
 def world_on_postgresql(tmp_path: Path, dsn: str, request: pytest.FixtureRequest) -> World:
