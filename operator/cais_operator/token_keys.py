@@ -7,8 +7,8 @@ every server before one signs with it, and an old one goes when no token of it c
 
 import base64
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from cais_operator.observed import Live
@@ -17,6 +17,8 @@ FILE = "keys"
 EVERY = timedelta(days=30)
 SHOWN = timedelta(hours=1)  # before it signs; files reach a pod within minutes
 KEPT = timedelta(hours=2)  # after it has signed; tokens are good for at most one hour
+
+_APART = timedelta(minutes=1)  # that clocks of two leaders may be
 
 _ENTRY = re.compile(
     r"created (?P<created>\S+)\n"
@@ -29,7 +31,8 @@ class TokenKey:
     """One key.
 
     Attributes:
-        created: Aware, UTC, whole seconds.
+        created: Aware, UTC, whole seconds; later than it was made where it began to sign late, so
+            that it is always `SHOWN` before that.
         pem: PKCS#8.
     """
 
@@ -42,8 +45,13 @@ def text(keys: Iterable[TokenKey]) -> str:
     return "".join(f"created {key.created.isoformat()}\n{key.pem}" for key in keys)
 
 
-def known(secret: Live | None) -> tuple[TokenKey, ...]:
-    """Read back the keys of a live Secret; none when anything in it was not written by us."""
+def known(secret: Live | None, now: datetime) -> tuple[TokenKey, ...]:
+    """Read back the keys of a live Secret; none when anything in it was not written by us.
+
+    Args:
+        secret: The live one, or None.
+        now: Aware, UTC; a key of the future would never sign, and never be followed by another.
+    """
     data = (secret or {}).get("data") or {}
     try:
         found = base64.b64decode(data[FILE], validate=True).decode()
@@ -53,17 +61,21 @@ def known(secret: Live | None) -> tuple[TokenKey, ...]:
         )
     except (KeyError, ValueError):
         return ()
-    is_ours = text(keys) == found and all(key.created.tzinfo is not None for key in keys)
+    is_ours = text(keys) == found and all(_was_made(key, now) for key in keys)
     return keys if is_ours else ()
 
 
+def _was_made(key: TokenKey, now: datetime) -> bool:
+    return key.created.tzinfo is not None and key.created <= now + _APART
+
+
 def turned(
-    keys: Iterable[TokenKey], now: datetime, make: Callable[[], TokenKey]
+    keys: Sequence[TokenKey], now: datetime, make: Callable[[], TokenKey]
 ) -> tuple[TokenKey, ...]:
     """Return the keys that should be there now, the one that signs first.
 
     Args:
-        keys: Those that are there, in any order.
+        keys: Those that are there, the one that signs first.
         now: Aware, UTC.
         make: Makes a new one; called when there is none, or the newest is `EVERY` old.
     """
@@ -72,7 +84,10 @@ def turned(
         ordered.append(make())
     shown = [key for key in ordered if now - key.created >= SHOWN]
     signing = shown[-1] if shown else ordered[0]
-    is_alone = now - signing.created >= SHOWN + KEPT
     newer = [key for key in ordered if key.created > signing.created]
-    older = [key for key in ordered if key.created < signing.created and not is_alone]
+    older = [key for key in ordered if key.created < signing.created]
+    if shown and signing not in keys[:1]:  # it begins now, late if nobody looked for a while
+        signing = replace(signing, created=now.replace(microsecond=0) - SHOWN)
+    if now - signing.created >= SHOWN + KEPT:
+        older.clear()
     return (signing, *newer, *reversed(older))

@@ -32,10 +32,11 @@ def make(at: datetime = NOW) -> Callable[[], TokenKey]:
         ([key("a", EVERY), key("b", timedelta())], "a b"),
         ([key("a", EVERY), key("b", SHOWN - timedelta(seconds=1))], "a b"),
         ([key("b", SHOWN), key("a", EVERY)], "b a"),
-        ([key("a", EVERY), key("b", SHOWN + KEPT - timedelta(seconds=1))], "b a"),
-        ([key("a", EVERY), key("b", SHOWN + KEPT)], "b"),
-        ([key("a", 3 * EVERY), key("b", 2 * EVERY)], "b made"),
-        ([key("a", -HOUR)], "a"),
+        ([key("b", SHOWN + KEPT - timedelta(seconds=1)), key("a", EVERY)], "b a"),
+        ([key("b", SHOWN + KEPT), key("a", EVERY)], "b"),
+        ([key("b", 2 * EVERY), key("a", 3 * EVERY)], "b made"),
+        ([key("a", EVERY), key("b", SHOWN + KEPT)], "b a"),
+        ([key("a", 3 * EVERY), key("b", 2 * EVERY)], "b made a"),
     ],
 )
 def test_keys_take_turns_and_each_is_shown_before_and_kept_after_it_signs(
@@ -62,10 +63,29 @@ def test_at_each_hour_of_half_a_year_every_token_that_can_be_good_has_its_key() 
     assert len(signers) == 6
 
 
+@pytest.mark.parametrize("outage", [HOUR, KEPT, SHOWN + KEPT, EVERY / 2])
+def test_a_key_is_kept_after_it_has_signed_however_long_nobody_looked(outage: timedelta) -> None:
+    keys = turned([key("old", EVERY)], NOW, make())
+    later = NOW + SHOWN + outage
+    keys = turned(keys, later, make(later))
+    for passed in (timedelta(), timedelta(minutes=1), KEPT - timedelta(seconds=1)):
+        keys = turned(keys, later + passed, make(later))
+        assert (keys[0].pem, keys[-1].pem) == ("made", "old")
+    assert "old" not in [one.pem for one in turned(keys, later + KEPT, make(later))]
+
+
 def test_what_was_written_is_read_back() -> None:
     keys = (pki.new_token_key(NOW), pki.new_token_key(NOW - EVERY))
     written = token_keys_secret(registry(), SETTINGS, keys)
-    assert known(written) == keys
+    assert known(written, NOW) == keys
+
+
+@pytest.mark.parametrize(("ahead", "count"), [(timedelta(minutes=1), 1), (HOUR, 0), (EVERY, 0)])
+def test_a_key_of_the_future_was_not_written_by_us_but_clocks_may_differ(
+    ahead: timedelta, count: int
+) -> None:
+    written = token_keys_secret(registry(), SETTINGS, (pki.new_token_key(NOW + ahead),))
+    assert len(known(written, NOW)) == count
 
 
 GOOD = text((pki.new_token_key(NOW),))
@@ -83,10 +103,10 @@ GOOD = text((pki.new_token_key(NOW),))
     ],
 )
 def test_what_somebody_else_has_changed_is_made_anew(broken: str) -> None:
-    assert known(secret(keys=GOOD))
-    assert known(secret(keys=broken)) == ()
-    assert known(None) == ()
-    assert known({"data": {"keys": "%"}}) == ()
+    assert known(secret(keys=GOOD), NOW)
+    assert known(secret(keys=broken), NOW) == ()
+    assert known(None, NOW) == ()
+    assert known({"data": {"keys": "%"}}, NOW) == ()
 
 
 def test_no_key_shows_in_a_message() -> None:
