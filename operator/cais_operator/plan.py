@@ -30,11 +30,11 @@ def problems(registry: Registry, observed: Observed) -> tuple[Problem, ...]:
     With a problem nothing is written but the status (Stalled); what runs goes on running.
     Looked for: an object of a child's name that is not ours; a claim that would shrink or change
     its class, or an existing claim that is missing; users named twice or like a generated one;
-    rules for unknown users; a password Secret that is missing, lacks the key, or holds no usable
-    password; an unusable one in place of a generated one; host names inside the cluster's domain;
-    two kinds of TLS; exposure of another type than its block is for, or without a host name;
-    renewBefore not below validity; a quota of nothing; consumers selected by labels that the
-    operator may not read.
+    rules for unknown users; issuers that cannot be told apart; a password Secret that is missing,
+    lacks the key, or holds no usable password; an unusable one in place of a generated one; host
+    names inside the cluster's domain; two kinds of TLS; exposure of another type than its block is
+    for, or without a host name; renewBefore not below validity; a quota of nothing; consumers
+    selected by labels that the operator may not read.
     """
     return tuple(problem for check in _CHECKS for problem in check(registry, observed))
 
@@ -131,12 +131,24 @@ def _issuers(registry: Registry, observed: Observed) -> Iterator[Problem]:
         if one.name == "system":
             rule = "is what Kubernetes calls its own; choose another name"
             yield Problem(field=f"{field}.name", value=one.name, rule=rule)
-        if known[one.name] > 1 or issuers[one.issuer] > 1:
-            yield Problem(field=field, value=one.name, rule="issuers must differ from each other")
+        if known[one.name] > 1:
+            rule = "names of issuers must differ from each other"
+            yield Problem(field=f"{field}.name", value=one.name, rule=rule)
+        if issuers[one.issuer] > 1:
+            rule = "may be named once: the server tells them apart by it"
+            yield Problem(field=f"{field}.issuer", value=one.issuer, rule=rule)
+        if one.issuer == names.inside(registry):
+            rule = "is the issuer of the registry's own tokens; another one needs another name"
+            yield Problem(field=f"{field}.issuer", value=one.issuer, rule=rule)
         if not _SHORTEST_LOGIN <= one.max_lifetime.delta <= _LONGEST_LOGIN:
             field, value = f"{field}.maxLifetime", str(one.max_lifetime)
             yield Problem(field=field, value=value, rule="must be from 1s to 24h")
-    for at, named in enumerate(access.rules):
+
+
+def _subjects(registry: Registry, observed: Observed) -> Iterator[Problem]:
+    del observed
+    known = {one.name for one in registry.spec.access.issuers}
+    for at, named in enumerate(registry.spec.access.rules):
         for here, name in enumerate(named.identities):
             if name.partition(":")[0] not in known:
                 text = f"is of no issuer of spec.access.issuers; known are {_list(sorted(known))}"
@@ -276,6 +288,7 @@ _CHECKS: tuple[Callable[[Registry, Observed], Iterator[Problem]], ...] = (
     _users,
     _rules,
     _issuers,
+    _subjects,
     _references,
     _generated,
     _hostnames,

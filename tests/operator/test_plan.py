@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import json
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from operator_builders import SETTINGS, registry, secret, with_users, with_volum
 CLAIM = ("PersistentVolumeClaim", "team-data")
 RULE = {"users": ["ci"], "repositories": ["**"], "actions": ["pull"]}
 REF = {"name": "ci", "passwordSecretRef": {"name": "mine"}}
+HUB = {"name": "hub", "issuer": "https://ci.example.com", "jwksRef": {"name": "hub-keys"}}
 
 
 def _claim(size: str = "10Gi", storage_class: str | None = "fast") -> dict[str, Any]:
@@ -135,6 +137,31 @@ def test_what_cannot_be_done_is_named_with_what_is_allowed(
     found = _found(spec)
     assert [one[:2] for one in found] == [(field, value)]
     assert words in found[0][2]
+
+
+@pytest.mark.parametrize(
+    ("second", "field", "words"),
+    [
+        ({"issuer": "https://two.example.com"}, "name", "must differ from each other"),
+        ({"name": "two"}, "issuer", "the server tells them apart by it"),
+    ],
+)
+def test_two_issuers_that_cannot_be_told_apart_are_named(
+    second: dict[str, Any], field: str, words: str
+) -> None:
+    found = _found({"access": {"issuers": [HUB, {**HUB, **second}]}})
+    fields = [f"spec.access.issuers[{at}].{field}" for at in (0, 1)]
+    assert [one[:2] for one in found] == [(one, HUB[field]) for one in fields]
+    assert words in found[0][2]
+
+
+def test_no_issuer_is_called_as_that_of_the_registrys_own_tokens() -> None:
+    own = "team.team-a.svc"
+    config = json.loads(desired.config_map(registry(), SETTINGS)["data"]["server.yaml"])
+    assert config["tokens"]["service"] == own
+    found = _found({"access": {"issuers": [{**HUB, "issuer": own}]}})
+    assert [one[:2] for one in found] == [("spec.access.issuers[0].issuer", own)]
+    assert "the registry's own tokens" in found[0][2]
 
 
 def test_both_users_of_one_name_are_told() -> None:

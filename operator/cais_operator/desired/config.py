@@ -129,7 +129,7 @@ def _tokens(registry: Registry, settings: Settings) -> dict[str, Any]:
     addresses = names.addresses(registry, hosts, registry.spec.expose.node_port)
     return {
         "keyFile": names.TOKEN_KEYS_FILE,
-        "service": hosts.dns[0],
+        "service": names.inside(registry),
         "realms": {
             address: f"{outer if address in bare else inner}://{address}/token"
             for address in addresses
