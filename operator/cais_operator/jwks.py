@@ -43,10 +43,12 @@ class Issuers:
     Attributes:
         cluster: For ServiceAccounts.
         keys: Of the issuers of the spec, by name; the same text as in `Published`.
+        marks: Of what was read last, by name, that of the cluster empty; see `issuer_marks`.
     """
 
     cluster: Published | None = None
     keys: Mapping[str, str] = field(default_factory=dict)
+    marks: Mapping[str, str] = field(default_factory=dict)
 
 
 NOBODY = Issuers()

@@ -190,7 +190,8 @@ class Generator:
     async def _token_keys(self, registry: Registry, world: World, now: datetime) -> None:
         known = token_keys.known(world.secret(names.token_keys_secret(registry)), now)
         keys = token_keys.turned(known, now, lambda: pki.new_token_key(now))
-        manifest = desired.token_keys_secret(registry, self._settings, keys)
+        issuers = world.observed.issuers
+        manifest = desired.token_keys_secret(registry, self._settings, keys, issuers)
         await self._writer.ensure_secret(world, manifest)
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from cais_operator import jwks
+from cais_operator.identities import DISCOVERY, KEYS
 from support.issuer import published, rsa
 from support.operator_bench import Bench, bench
 
@@ -122,6 +124,42 @@ async def test_broken_keys_do_not_take_the_place_of_good_ones(keys: str) -> None
     assert kids(made) == ["one"]
     assert reason(made) == ("True", "KeysNotRenewed")
     assert "ConfigMap hub-keys" in made.condition("IdentitiesReady")["message"]
+
+
+async def test_with_broken_keys_what_somebody_else_wrote_is_not_believed() -> None:
+    made = bench(hub())
+    give(made, GOOD)
+    await made.settle()
+    written(made)["issuer-hub.json"] = jwks.canonical(published(rsa("theirs")))
+    give(made, "{")
+    await made.settle()
+    assert set(written(made)) == {"server.yaml"}
+    assert reason(made) == ("False", "KeysMissing")
+    told = made.condition("IdentitiesReady")["message"]
+    assert "is not JSON; the keys read before are not used" in told
+    give(made, GOOD)
+    await made.settle()
+    assert kids(made) == ["one"]
+
+
+async def test_an_issuer_that_becomes_the_clusters_own_is_left_out_and_all_else_goes_on() -> None:
+    spec = hub()
+    accounts = {**RULE, "serviceAccounts": [{"namespace": "builds"}]}
+    spec["access"]["rules"] = [accounts]
+    made = bench(spec)
+    give(made, GOOD)
+    made.cluster.documents[KEYS] = published(rsa("clusters"))
+    for name, left in (("https://else.example.com", 2), (HUB["issuer"], 1)):
+        made.cluster.documents[DISCOVERY] = json.dumps({"issuer": name}).encode()
+        await made.settle()
+        assert len(access(made)["issuers"]) == left
+    assert access(made)["issuers"][0]["kind"] == "kubernetes"
+    assert access(made)["rules"][-1]["identities"] == ["system:serviceaccount:builds:*"]
+    assert made.condition("Stalled") == {}
+    assert reason(made) == ("False", "KeysMissing")
+    told = made.condition("IdentitiesReady")["message"]
+    assert 'spec.access.issuers[0].issuer is "https://token.ci.example.com"' in told
+    assert "the cluster's own issuer" in told
 
 
 @pytest.mark.parametrize("keys", BROKEN)

@@ -84,19 +84,19 @@ def named(rule: Rule, known: Issuers) -> list[str]:
     ]
 
 
-def written(config: Live, prefix: str | None) -> tuple[str, str]:
-    """Return an issuer and its keys out of a ConfigMap that was written before.
+def written(config: Live, name: str) -> tuple[str, str]:
+    """Return an issuer and its keys out of a ConfigMap; by whom it was written is not known.
 
     Args:
         config: The ConfigMap.
-        prefix: As the server's configuration has it; None for the cluster.
+        name: Of the issuer; `CLUSTER` for the cluster.
 
     Raises:
         KeyError, TypeError, ValueError: When it is not there.
     """
     data: Mapping[str, str] = config["data"]
     found = json.loads(data[CONFIG_KEY])["access"]["issuers"]
-    issuer = next((one["issuer"] for one in found if one.get("prefix") == prefix), None)
+    issuer = next((one["issuer"] for one in found if one.get("prefix", CLUSTER) == name), None)
     if not isinstance(issuer, str):
         raise ValueError("no such issuer")  # noqa: TRY004 - of the content
-    return issuer, data[key_of(prefix or CLUSTER)]
+    return issuer, data[key_of(name)]

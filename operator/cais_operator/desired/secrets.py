@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cais_operator import names, token_keys
+from cais_operator import issuer_marks, names, token_keys
 from cais_operator.brought import Brought
 from cais_operator.certificates import Authority, Leaf
 from cais_operator.consumers import Account, accounts
 from cais_operator.credentials import UserEntry, fingerprints_of
 from cais_operator.desired.metadata import finish, finish_access
+from cais_operator.jwks import NOBODY, Issuers
 from cais_operator.names import Hosts
 from cais_operator.render import Manifest, render
 from cais_operator.resource import Registry, RegistryAccess, User
@@ -143,11 +144,18 @@ def users_secret(
 
 
 def token_keys_secret(
-    registry: Registry, settings: Settings, keys: tuple[TokenKey, ...]
+    registry: Registry,
+    settings: Settings,
+    keys: tuple[TokenKey, ...],
+    known: Issuers = NOBODY,
 ) -> Manifest:
-    """Return the file of the keys that sign tokens, the one that signs first."""
+    """Return the file of the keys that sign tokens, the one that signs first.
+
+    Only that file is mounted into the pod; the marks of issuers are for the operator.
+    """
     del settings
     texts = {token_keys.FILE: token_keys.text(keys)}
+    texts |= {issuer_marks.FILE: issuer_marks.text(known.marks)} if known.marks else {}
     return finish(_secret(names.token_keys_secret(registry), texts), registry)
 
 
