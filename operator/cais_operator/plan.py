@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 
-from cais_operator import edge, names
+from cais_operator import edge, issuers, names
 from cais_operator.consumers import selectors
 from cais_operator.credentials import LONGEST_PASSWORD, PASSWORD, generated_secrets, password_in
 from cais_operator.errors import Problem
@@ -19,8 +19,6 @@ from cais_operator.resource import Duration, Quantity, Registry, Volume
 _LONGEST = timedelta(days=365)  # for which anything unused is kept
 _DOTS = 2  # of a host name that is nobody's Service
 _LARGEST_QUOTA = Quantity.parse("4Ei")
-_LONGEST_LOGIN = timedelta(hours=24)
-_SHORTEST_LOGIN = timedelta(seconds=1)
 _SHORTEST = timedelta(hours=1)  # of a certificate's validity
 
 
@@ -123,37 +121,7 @@ def _rules(registry: Registry, observed: Observed) -> Iterator[Problem]:
 
 def _issuers(registry: Registry, observed: Observed) -> Iterator[Problem]:
     del observed
-    access = registry.spec.access
-    issuers = Counter(one.issuer for one in access.issuers)
-    known = Counter(one.name for one in access.issuers)
-    for at, one in enumerate(access.issuers):
-        field = f"spec.access.issuers[{at}]"
-        if one.name == "system":
-            rule = "is what Kubernetes calls its own; choose another name"
-            yield Problem(field=f"{field}.name", value=one.name, rule=rule)
-        if known[one.name] > 1:
-            rule = "names of issuers must differ from each other"
-            yield Problem(field=f"{field}.name", value=one.name, rule=rule)
-        if issuers[one.issuer] > 1:
-            rule = "may be named once: the server tells them apart by it"
-            yield Problem(field=f"{field}.issuer", value=one.issuer, rule=rule)
-        if one.issuer == names.inside(registry):
-            rule = "is the issuer of the registry's own tokens; another one needs another name"
-            yield Problem(field=f"{field}.issuer", value=one.issuer, rule=rule)
-        if not _SHORTEST_LOGIN <= one.max_lifetime.delta <= _LONGEST_LOGIN:
-            field, value = f"{field}.maxLifetime", str(one.max_lifetime)
-            yield Problem(field=field, value=value, rule="must be from 1s to 24h")
-
-
-def _subjects(registry: Registry, observed: Observed) -> Iterator[Problem]:
-    del observed
-    known = {one.name for one in registry.spec.access.issuers}
-    for at, named in enumerate(registry.spec.access.rules):
-        for here, name in enumerate(named.identities):
-            if name.partition(":")[0] not in known:
-                text = f"is of no issuer of spec.access.issuers; known are {_list(sorted(known))}"
-                field = f"spec.access.rules[{at}].identities[{here}]"
-                yield Problem(field=field, value=name, rule=text)
+    return issuers.problems(registry)
 
 
 def _references(registry: Registry, observed: Observed) -> Iterator[Problem]:
@@ -288,7 +256,6 @@ _CHECKS: tuple[Callable[[Registry, Observed], Iterator[Problem]], ...] = (
     _users,
     _rules,
     _issuers,
-    _subjects,
     _references,
     _generated,
     _hostnames,
