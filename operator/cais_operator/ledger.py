@@ -11,13 +11,11 @@ from datetime import datetime
 
 from cais_operator import desired, names, pki
 from cais_operator.cluster import Cluster, find
-from cais_operator.consumers import Account, Directory, Grant, accounts, judge
+from cais_operator.consumers import Account, Directory, Grant, accounts, judge, room
 from cais_operator.converge import Writer
 from cais_operator.resource import Registry
 from cais_operator.settings import Settings
 from cais_operator.world import World
-
-MOST_ACCOUNTS = 128  # of one Registry: its users file and its rules stay small
 
 
 class Ledger:
@@ -46,7 +44,7 @@ class Ledger:
             if isinstance(found, Grant):
                 grants.append(found)
             await asyncio.sleep(0)  # to judge takes up to 100 ms, at the worst
-        world.grants = _first(grants, world.accounts)
+        world.grants = room.first(grants, world.accounts)
 
     async def settle(self, registry: Registry, world: World, now: datetime) -> None:
         """Issue, renew and end accounts as granted.
@@ -87,9 +85,3 @@ class Ledger:
             return
         await self._writer.ensure_secret(world, desired.accounts_secret(registry, wanted))
         world.accounts = dict(wanted)
-
-
-def _first(grants: list[Grant], known: Mapping[str, Account]) -> tuple[Grant, ...]:
-    """Return as many as there is room for; who has an account keeps it."""
-    kept = sorted(grants, key=lambda one: (one.user not in known, one.user))[:MOST_ACCOUNTS]
-    return tuple(sorted(kept, key=lambda one: one.user))

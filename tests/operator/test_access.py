@@ -110,6 +110,17 @@ async def test_labels_of_the_namespace_decide_at_once() -> None:
     assert made.rules() == []
 
 
+async def test_a_selector_of_what_is_not_there_waits_until_the_namespace_was_seen() -> None:
+    untrusted = {"key": "untrusted", "operator": "DoesNotExist"}
+    made = access_bench({**ALLOWED, "namespaceSelector": {"matchExpressions": [untrusted]}})
+    await made.settle_both()
+    assert (made.account(), made.said()["reason"]) == (None, "RegistryUnavailable")
+    assert made.said("Reconciling")["status"] == "True"
+    made.labels["team-b"] = {}
+    await made.settle_both()
+    assert made.said()["status"] == "True"
+
+
 async def test_access_ends_with_the_registryaccess_also_when_nobody_was_there_to_see_it() -> None:
     made = access_bench(serviceAccounts=["default", "builder"])
     made.put_puller("default", "theirs")
@@ -245,16 +256,3 @@ async def test_no_password_is_in_status_or_events() -> None:
     for password in passwords:
         assert password not in told
         assert base64.b64encode(password.encode()).decode() not in told
-
-
-async def test_at_most_so_many_accounts_and_who_has_one_keeps_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("cais_operator.ledger.MOST_ACCOUNTS", 1)
-    made = access_bench()
-    await made.settle_both()
-    made.put_access(name="api", uid="uid-of-api", secretName="api")
-    both = (ACCESS, Key("team-b", "api"))
-    await made.settle_both(*both)
-    assert made.said()["status"] == "True"
-    assert made.said(key=both[1])["reason"] == "AccountPending"

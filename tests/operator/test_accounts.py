@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import itertools
+import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -92,11 +93,20 @@ def test_accounts_are_read_back_as_they_were_written() -> None:
         '{"web@team-b": 1}',
         '{"web@team-b": {"uid": "u", "generation": 1, "loaded": 1}}',
         '{"web@team-b": {"uid": "u", "generation": "x", "loaded": 1, "credentials": []}}',
+        '{"web@team-b": {"uid": "u", "generation": 1e999, "loaded": 1, "credentials": []}}',
         "[" * 100_000,
     ],
 )
 def test_what_cannot_be_read_is_no_account(text: str) -> None:
     assert accounts.read(secret(accounts=text)) == {}
+
+
+def test_an_entry_that_cannot_be_read_takes_no_other_with_it() -> None:
+    account = renewed(None)
+    found = json.loads(accounts.text({"api@team-b": account, "web@team-b": account}))
+    found["api@team-b"]["credentials"][0]["issued"] = "once"
+    written = secret(accounts=json.dumps(found))
+    assert accounts.read(written) == {"web@team-b": account}
 
 
 @pytest.mark.parametrize(

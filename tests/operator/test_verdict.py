@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from cais_operator.consumers import Grant, Refusal, judge
+from cais_operator.consumers import Directory, Grant, Refusal, judge
 from cais_operator.consumers.selectors import keys, selects
 from cais_operator.resource import LabelRequirement, NamespaceSelector
 from support.access_bench import ALLOWED, access, allowing
@@ -107,6 +107,40 @@ def test_namespaces_are_selected_as_kubernetes_does(
     registry = allowing({**ALLOWED, "namespaceSelector": selector})
     (consumer,) = registry.spec.consumers
     assert selects(consumer.namespace_selector, HERE) is is_selected
+
+
+@pytest.mark.parametrize(
+    ("selector", "is_selected"),
+    [
+        ({}, True),
+        ({"matchLabels": {NAME: "team-b"}}, True),
+        ({"matchExpressions": [{"key": NAME, "operator": "NotIn", "values": ["team-c"]}]}, True),
+        ({"matchLabels": {NAME: "team-c"}}, False),
+        ({"matchLabels": {"tier": "web"}}, False),
+        ({"matchExpressions": [{"key": "a", "operator": "NotIn", "values": ["b"]}]}, False),
+        ({"matchExpressions": [{"key": "a", "operator": "DoesNotExist"}]}, False),
+    ],
+)
+def test_while_labels_are_not_known_nothing_follows_from_their_absence(
+    selector: dict[str, Any], *, is_selected: bool
+) -> None:
+    found = judge(access(), allowing({**ALLOWED, "namespaceSelector": selector}), None)
+    assert isinstance(found, Grant) is is_selected
+    assert is_selected or found.waits  # type: ignore[union-attr]
+
+
+def test_a_namespace_that_was_shown_without_labels_is_not_one_that_was_not_shown() -> None:
+    directory = Directory()
+    assert directory.labels("team-b") is None
+    assert directory.relabel("team-b", {})
+    assert directory.labels("team-b") == {NAME: "team-b"}
+    assert not directory.relabel("team-b", {NAME: "team-b"})
+    assert directory.relabel("team-b", {"tier": "web"})
+    assert directory.relabel("team-b", {NAME: "team-b"})
+    assert directory.namespaces() == {"team-b"}
+    assert directory.relabel("team-b", None)
+    assert not directory.relabel("team-b", None)
+    assert (directory.labels("team-b"), directory.namespaces()) == (None, set())
 
 
 def test_the_labels_that_a_selector_looks_at_are_known() -> None:

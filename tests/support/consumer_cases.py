@@ -26,6 +26,12 @@ def asked(**spec: Any) -> Spec:
     }
 
 
+def _long(characters: int) -> list[str]:
+    """As many patterns as there may be, of so many characters together."""
+    short = [f"apps/{at:03}{'x' * 56}" for at in range(31)]
+    return [*short, "y" * (characters - sum(map(len, short)))]
+
+
 def _rotation(every: str, overlap: str) -> Spec:
     return asked(rotation={"every": every, "overlap": overlap})
 
@@ -46,6 +52,12 @@ CONSUMER_CASES = (
         accepted=asked(),
         refused=asked(),
         names=("a" * 40, "a" * 41),
+        kind="RegistryAccess",
+    ),
+    Case(
+        message="repositories may have at most 2048 characters together",
+        accepted=asked(repositories=_long(2048)),
+        refused=asked(repositories=_long(2049)),
         kind="RegistryAccess",
     ),
     Case(

@@ -8,7 +8,7 @@ from typing import Any
 
 from cais_operator import resource
 from cais_operator.resource import Duration, Quantity
-from cais_operator.resource.checks import AtLeast, Limit, Pattern, Range
+from cais_operator.resource.checks import AtLeast, Limit, Pattern, Range, Together
 from cais_operator.resource.decode import camel, unwrap
 
 
@@ -57,6 +57,10 @@ def _differing_checks(
                 yield from _unequal(path, "maxItems", schema.get("maxItems"), check.most)
             case AtLeast():
                 yield from _unequal(path, "minItems", schema.get("minItems"), check.least)
+            case Together():
+                rules = {one["rule"] for one in schema.get("x-kubernetes-validations", ())}
+                wanted = f"self.map(x, x.size()).sum() <= {check.most}"
+                yield from _unequal(path, "length together", wanted in rules, code=True)
             case Range():
                 bounds = (schema.get("minimum"), schema.get("maximum"))
                 yield from _unequal(path, "bounds", bounds, (check.least, check.most))

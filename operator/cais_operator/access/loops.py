@@ -142,15 +142,15 @@ class AccessLoops:
         for one in found:
             self._namespace_changed("ADDED", one)
         listed = {one["metadata"]["name"] for one in found}
-        for name in self._directory.labelled() - listed:
-            self._relabelled(name, {})
+        for name in self._directory.namespaces() - listed:
+            self._relabelled(name, None)
 
     def _namespace_changed(self, change: str, live: Object) -> None:
         metadata = live["metadata"]
-        labels = {} if change == "DELETED" else metadata.get("labels") or {}
+        labels = None if change == "DELETED" else metadata.get("labels") or {}
         self._relabelled(metadata["name"], labels)
 
-    def _relabelled(self, namespace: str, labels: Mapping[str, str]) -> None:
+    def _relabelled(self, namespace: str, labels: Mapping[str, str] | None) -> None:
         if not self._directory.relabel(namespace, labels):
             return
         keys = self._directory.known(namespace)

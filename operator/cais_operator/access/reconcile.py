@@ -16,9 +16,9 @@ from cais_operator import desired, names, resource
 from cais_operator.access import told
 from cais_operator.access.pullers import Pullers
 from cais_operator.access.secrets import Secrets
-from cais_operator.access.sources import Sources
+from cais_operator.access.sources import Source, Sources
 from cais_operator.cluster import Children, Cluster, Object, find
-from cais_operator.consumers import Directory, Refusal, accounts, judge
+from cais_operator.consumers import Directory, Refusal, accounts, judge, room
 from cais_operator.errors import Conflict, InvalidSpec, NotFound, Rejected
 from cais_operator.report import Reporter
 from cais_operator.resource import Key, RegistryAccess
@@ -95,7 +95,7 @@ class AccessReconciler:
         source = await self._sources.source(registry, access)
         usable = None if source.account is None else accounts.usable(source.account)
         if source.account is None or usable is None or not source.addresses:
-            return told.pending(access), None
+            return told.pending(access, _lacking(source, access)), None
         stranger = await self._secrets.settle(
             access,
             desired.consumer_secret(access, usable.password, source.addresses, source.bundle),
@@ -135,3 +135,10 @@ class AccessReconciler:
         except (NotFound, Conflict):
             return 0.0  # it is gone, or another one has its name: look again
         return self._settings.resync * random.uniform(0.8, 1.0)  # noqa: S311 - spreads load
+
+
+def _lacking(source: Source, access: RegistryAccess) -> Refusal | None:
+    """Why there is no account, if that is for want of room."""
+    if names.account(access) in source.users:
+        return None
+    return room.lacking(source.users, access.namespace)

@@ -21,6 +21,7 @@ class Source:
     Attributes:
         registry: The Registry.
         account: None while there is none.
+        users: Names of all accounts that the Registry has.
         secret: The Secret with all accounts, as it was read.
         addresses: Under which the registry is reached; empty while unknown.
         bundle: PEM of the CA bundle; empty where there is none to trust.
@@ -28,6 +29,7 @@ class Source:
 
     registry: Registry
     account: Account | None = None
+    users: tuple[str, ...] = ()
     secret: Object = field(default_factory=dict, repr=False)
     addresses: tuple[str, ...] = ()
     bundle: str = ""
@@ -94,9 +96,11 @@ class Sources:
     async def _with_account(self, found: Source, access: RegistryAccess) -> Source:
         name = names.accounts_secret(found.registry)
         secret = await find(self._cluster, "Secret", found.registry.namespace, name)
-        if secret is None:
+        if secret is None or not plan.is_ours(found.registry, secret):
             return found
-        account = accounts.read(secret).get(names.account(access))
-        if account is None or account.uid != access.uid or not plan.is_ours(found.registry, secret):
+        everyone = accounts.read(secret)
+        found = replace(found, users=tuple(everyone))
+        account = everyone.get(names.account(access))
+        if account is None or account.uid != access.uid:
             return found
         return replace(found, account=account, secret=secret)

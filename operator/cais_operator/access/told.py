@@ -91,11 +91,18 @@ def granted(access: RegistryAccess, account: Account, missing: tuple[str, ...]) 
     return Condition(type="Ready", status="True", reason="Granted", message=message)
 
 
-def pending(access: RegistryAccess) -> Condition:
-    """Return Ready while the server is not known to take any password of the account."""
+def pending(access: RegistryAccess, lacking: Refusal | None) -> Condition:
+    """Return Ready while the server is not known to take any password of the account.
+
+    Args:
+        access: What was asked.
+        lacking: Why there is no room for the account; None when there is.
+    """
+    if lacking is not None:
+        return refused(lacking)
     message = (
         f"allowed; the server of Registry {'/'.join(access.registry)} has not taken in the account "
-        "yet, because it is not ready, or has as many as it may have"
+        "yet, because it is not ready"
     )
     return waiting("AccountPending", message)
 

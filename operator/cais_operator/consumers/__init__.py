@@ -2,8 +2,8 @@
 """What the owner of a Registry allows to other namespaces, and the accounts that come of it. Pure.
 
 `verdict` judges what a RegistryAccess asks, with `selectors` for namespaces and `containment` for
-repositories; `accounts` are the passwords that were issued; `directory` remembers what the watches
-have shown.
+repositories; `room` bounds how many have an account, `accounts` are the passwords that were issued;
+`directory` remembers what the watches have shown.
 """
 
 from cais_operator.consumers.accounts import Account, Credential

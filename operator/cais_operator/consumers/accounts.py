@@ -18,6 +18,7 @@ from cais_operator.observed import Live
 from cais_operator.resource import Rotation
 
 KEY = "accounts"  # of the Secret
+_UNREADABLE = (KeyError, OverflowError, RecursionError, TypeError, ValueError)
 _PASSWORD = re.compile("[A-Za-z0-9]{16,72}")
 
 
@@ -138,12 +139,13 @@ def passwords(issued: Mapping[str, Account]) -> dict[str, tuple[str, ...]]:
 
 
 def read(secret: Live | None) -> dict[str, Account]:
-    """Read the accounts of a live Secret, by user name; what is unreadable is left out."""
+    """Read the accounts of a live Secret, by user name; each that is unreadable is left out."""
     try:
         found = json.loads(base64.b64decode((secret or {})["data"][KEY]))
-        return {user: _account(one) for user, one in found.items()}
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        entries = [(user, _readable(one)) for user, one in found.items()]
+    except (AttributeError, *_UNREADABLE):
         return {}
+    return {user: account for user, account in entries if account is not None}
 
 
 def text(accounts: Mapping[str, Account]) -> str:
@@ -162,6 +164,13 @@ def text(accounts: Mapping[str, Account]) -> str:
 
 def _is_old(newest: Credential, rotation: Rotation, now: datetime) -> bool:
     return newest.live and now >= newest.issued + rotation.every.delta
+
+
+def _readable(found: Any) -> Account | None:  # noqa: ANN401 - any JSON value
+    try:
+        return _account(found)
+    except _UNREADABLE:
+        return None
 
 
 def _account(found: Mapping[str, Any]) -> Account:

@@ -12,6 +12,8 @@ from cais_operator.consumers.selectors import NAME_LABEL
 from cais_operator.errors import InvalidSpec
 from cais_operator.resource import Key, RegistryAccess, parse_access
 
+_NONE: Mapping[str, str] = {}  # one for all namespaces without labels
+
 
 class Directory:
     """By key, every RegistryAccess that can be read and is not being deleted."""
@@ -61,20 +63,26 @@ class Directory:
         """Return the Registries that these accesses name."""
         return {self._accesses[key].registry for key in keys if key in self._accesses}
 
-    def relabel(self, namespace: str, labels: Mapping[str, str]) -> bool:
-        """Note the labels of a namespace; return whether they are others than before."""
-        kept = {key: value for key, value in labels.items() if key != NAME_LABEL}
-        before = self._labels.get(namespace, {})
-        if kept:
-            self._labels[namespace] = kept
-        else:
+    def relabel(self, namespace: str, labels: Mapping[str, str] | None) -> bool:
+        """Note the labels of a namespace; return whether they are others than before.
+
+        Args:
+            namespace: Its name.
+            labels: None when the namespace is gone. Having no labels is another thing.
+        """
+        before = self._labels.get(namespace)
+        if labels is None:
             self._labels.pop(namespace, None)
+            return before is not None
+        kept = {key: value for key, value in labels.items() if key != NAME_LABEL}
+        self._labels[namespace] = kept or _NONE
         return before != kept
 
-    def labelled(self) -> set[str]:
-        """Return the namespaces of which labels are known."""
+    def namespaces(self) -> set[str]:
+        """Return the namespaces that were shown."""
         return set(self._labels)
 
-    def labels(self, namespace: str) -> Mapping[str, str]:
-        """Return the labels of a namespace; of one that was not shown, its name alone."""
-        return {**self._labels.get(namespace, {}), NAME_LABEL: namespace}
+    def labels(self, namespace: str) -> Mapping[str, str] | None:
+        """Return the labels of a namespace; None for one that was not shown."""
+        known = self._labels.get(namespace)
+        return None if known is None else {**known, NAME_LABEL: namespace}

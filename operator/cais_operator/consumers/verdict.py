@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from cais_operator import names
 from cais_operator.consumers.containment import Prover
-from cais_operator.consumers.selectors import selects
+from cais_operator.consumers.selectors import NAME_LABEL, keys, selects
 from cais_operator.errors import Problem
 from cais_operator.resource import Consumer, Key, Registry, RegistryAccess, Rotation
 
@@ -56,16 +56,20 @@ class Refusal:
 
 
 def judge(
-    access: RegistryAccess, registry: Registry | None, labels: Mapping[str, str]
+    access: RegistryAccess, registry: Registry | None, labels: Mapping[str, str] | None
 ) -> Grant | Refusal:
     """Return what the server is to be told, or why nothing.
 
     Args:
         access: What is asked.
         registry: The Registry it names; None when there is none, or none that can be read.
-        labels: Of the namespace that asks.
+        labels: Of the namespace that asks. None while they are not known: then nothing is taken for
+            true of them, also not that one is missing, and only its name counts.
     """
     consumers = () if registry is None or registry.deleting else registry.spec.consumers
+    if labels is None:
+        labels = {NAME_LABEL: access.namespace}
+        consumers = tuple(one for one in consumers if keys(one.namespace_selector) <= {NAME_LABEL})
     allowed = tuple(one for one in consumers if selects(one.namespace_selector, labels))
     if not allowed:
         return _unavailable(access.registry)

@@ -13,6 +13,7 @@ from cais_operator.resource.checks import (
     REGISTRY_NAME,
     REPOSITORY_GLOB,
     Limit,
+    Together,
 )
 from cais_operator.resource.decode import decode
 from cais_operator.resource.durations import Duration
@@ -40,7 +41,12 @@ class AccessSpec:
     """The whole spec."""
 
     registry_ref: RegistryRef
-    repositories: Annotated[tuple[Annotated[str, REPOSITORY_GLOB], ...], AT_LEAST_ONE, Limit(32)]
+    repositories: Annotated[
+        tuple[Annotated[str, REPOSITORY_GLOB], ...],
+        AT_LEAST_ONE,
+        Limit(32),
+        Together(2048),  # times `room.MOST_ACCOUNTS` it is a third of what a ConfigMap may hold
+    ]
     actions: Annotated[
         tuple[Literal["pull", "create", "push", "delete"], ...], AT_LEAST_ONE, Limit(4)
     ]

@@ -26,6 +26,13 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class Together:
+    """The strings of a list may have at most so many characters, all of them together."""
+
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
 class AtLeast:
     """A list must have at least so many items."""
 

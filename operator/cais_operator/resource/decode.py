@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from cais_operator.errors import Problem
-from cais_operator.resource.checks import AtLeast, Limit, Pattern, Range
+from cais_operator.resource.checks import AtLeast, Limit, Pattern, Range, Together
 from cais_operator.resource.durations import Duration
 from cais_operator.resource.quantities import Quantity
 
@@ -95,6 +95,10 @@ class _Decoder:
                 self._refuse(path, len(value), f"may have at most {check.most} items")
             if isinstance(check, AtLeast) and len(value) < check.least:
                 self._refuse(path, value, f"must have at least {check.least} item")
+            length = sum(len(str(one)) for one in value)
+            if isinstance(check, Together) and length > check.most:
+                rule = f"may have at most {check.most} characters together"
+                self._refuse(path, length, rule)
         item = typing.get_args(kind)[0]
         return tuple(self.value(item, one, f"{path}[{at}]") for at, one in enumerate(value))
 
