@@ -9,7 +9,7 @@ is there, which the server learns while clients know nothing of it; then it is t
 import base64
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -130,6 +130,26 @@ def known_users(secret: Live | None) -> Mapping[str, tuple[UserEntry, ...]]:
             entry = UserEntry(name=name, hash=hashed, fingerprint=marks[len(before)])
             found[name] = (*before, entry)
     return found
+
+
+def without(secret: Live, kept: Callable[[str], bool]) -> dict[str, str]:
+    """Return the data of a live users Secret with no more than the lines whose names are kept.
+
+    What is kept stands there as before, also what `known_users` cannot read; a file that is no text
+    is left as it is.
+    """
+    text = _text(secret, "htpasswd")
+    if text is None:
+        return dict(secret.get("data") or {})
+    lines = text.splitlines(keepends=True)
+    marks = _fingerprints(_text(secret, "fingerprints") or "")
+    texts = {
+        "htpasswd": "".join(line for line in lines if kept(line.partition(":")[0])),
+        "fingerprints": json.dumps(
+            {name: marks[name] for name in marks if kept(name)}, sort_keys=True
+        ),
+    }
+    return {key: _encoded(one) for key, one in texts.items()}
 
 
 def fingerprints_of(entries: Iterable[UserEntry]) -> dict[str, list[str]]:

@@ -6,16 +6,21 @@ one went. A new password is handed out only when the server is known to take it 
 """
 
 import asyncio
+import logging
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 
-from cais_operator import desired, names, pki
-from cais_operator.cluster import Cluster, find
+from cais_operator import credentials, desired, names, pki, plan
+from cais_operator.cluster import Cluster, Object, find
 from cais_operator.consumers import Account, Directory, Grant, accounts, judge, room
 from cais_operator.converge import Writer
+from cais_operator.errors import NotFound, Rejected
 from cais_operator.resource import Registry
 from cais_operator.settings import Settings
 from cais_operator.world import World
+
+_log = logging.getLogger(__name__)
 
 
 class Ledger:
@@ -64,6 +69,36 @@ class Ledger:
             for grant in world.grants
         }
         await self._write(registry, world, wanted)
+
+    async def withdraw(self, registry: Registry, world: World) -> None:
+        """End accounts that are no longer granted, and do nothing else.
+
+        For a Registry whose spec has problems: what its owner takes back must not wait until they
+        are corrected. First the users file, as only the accounts tell whose a name was.
+
+        Raises:
+            Conflict: When a Secret changed meanwhile: read everything again.
+        """
+        granted = {grant.user: grant.uid for grant in world.grants}
+        left = {user: it for user, it in world.accounts.items() if granted.get(user) == it.uid}
+        stay = granted.keys() - (world.accounts.keys() - left.keys())
+        users = world.secret(names.users_secret(registry))
+        live = world.secret(names.accounts_secret(registry))
+        try:
+            if users is not None and plan.is_ours(registry, users):
+                await self._shrink(world, users, stay)
+            if left != world.accounts and live is not None and plan.is_ours(registry, live):
+                await self._write(registry, world, left)
+        except Rejected as refused:
+            world.learn(rejected=str(refused))
+        except NotFound as gone:  # deleted since it was read: nobody logs in with it
+            _log.info("%s", gone, extra={"key": registry.key})
+
+    async def _shrink(self, world: World, users: Object, stay: AbstractSet[str]) -> None:
+        data = credentials.without(
+            users, lambda name: not accounts.is_account(name) or name in stay
+        )
+        await self._writer.ensure_secret(world, {**users, "data": data})
 
     async def confirm(self, registry: Registry, world: World) -> None:
         """Note that the server takes every password and rule, if it said that it does."""

@@ -117,6 +117,8 @@ class Reconciler:
         may_write = not problems and not registry.spec.paused
         if may_write and not await self._change(body, registry, world):
             return await self._undo(registry, world)
+        if problems and not registry.spec.paused:
+            await self._ledger.withdraw(registry, world)
         self._want(registry, world)
         await self._server.ask(registry, world, may_nudge=not registry.spec.paused)
         await self._ledger.confirm(registry, world)

@@ -39,7 +39,7 @@ def test_all_that_consumers_may_ask_for_is_a_small_part_of_what_a_configmap_may_
 
 
 def test_patterns_that_are_too_long_together_are_refused_also_when_they_are_stored() -> None:
-    with pytest.raises(errors.InvalidSpec, match="spec.repositories is 2049: .* 2048 characters"):
+    with pytest.raises(errors.InvalidSpec, match=r"spec\.repositories is 2049: .* 2048 characters"):
         parse_access(access_body(**LONG.refused))
     parse_access(access_body(**LONG.accepted))
 

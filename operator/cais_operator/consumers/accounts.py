@@ -138,6 +138,11 @@ def passwords(issued: Mapping[str, Account]) -> dict[str, tuple[str, ...]]:
     return {user: tuple(one.password for one in it.credentials) for user, it in issued.items()}
 
 
+def is_account(user: str) -> bool:
+    """Tell whether a user of the server is the account of a RegistryAccess."""
+    return "@" in user  # see `names.account`
+
+
 def read(secret: Live | None) -> dict[str, Account]:
     """Read the accounts of a live Secret, by user name; each that is unreadable is left out."""
     try:

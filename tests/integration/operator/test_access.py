@@ -245,4 +245,5 @@ async def test_an_operator_of_named_namespaces_serves_them_by_name(consumer: Con
         other = {"spec": {"consumers": [allowed(matchLabels={"tier": "web"})]}}
         api.merge(place.path("Registry", "team"), other)
         await until(lambda: place.condition("Stalled"), "labels are refused")
+        await until(lambda: consumer.account() is None, "the account ends all the same")
     assert "may not read the labels" in place.condition("Stalled")["message"]
