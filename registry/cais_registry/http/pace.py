@@ -17,7 +17,7 @@ class Pace:
     that would wrap what is awaited. Leaving raises TimeoutError if the client was too slow.
     """
 
-    __slots__ = ("_began", "_cancelling", "_left", "_loop", "_moved", "_patience", "_task")
+    __slots__ = ("_began", "_cancelling", "_left", "_moved", "_patience", "_task")
 
     def __init__(self, patience: Patience) -> None:
         """Prepare; the first span of time begins with the first wait.
@@ -26,19 +26,17 @@ class Pace:
             patience: Gives up whoever is too slow.
         """
         self._task: asyncio.Task[Any] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._patience = patience
         self._left = patience.slowest.seconds
         self._moved = self._cancelling = 0
         self._began = 0.0
 
     def __enter__(self) -> None:
-        loop = asyncio.get_running_loop()
-        task = asyncio.current_task(loop)
+        task = asyncio.current_task()
         if task is None:
             raise RuntimeError("only a task can be given up")
-        self._loop, self._task, self._cancelling = loop, task, task.cancelling()
-        self._began = began = loop.time()
+        self._task, self._cancelling = task, task.cancelling()
+        self._began = began = task.get_loop().time()
         self._patience.begin(task, began + self._left)
 
     def __exit__(
@@ -47,10 +45,10 @@ class Pace:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        loop, task, self._task = self._loop, self._task, None
-        if loop is None or task is None:
+        task, self._task = self._task, None
+        if task is None:
             raise RuntimeError("nobody waits")
-        self._left -= loop.time() - self._began
+        self._left -= task.get_loop().time() - self._began
         if not self._patience.end(task) or kind is not asyncio.CancelledError:
             return
         if task.uncancel() <= self._cancelling:  # else somebody besides has cancelled it
