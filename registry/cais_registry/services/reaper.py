@@ -13,11 +13,6 @@ from cais_registry.stores.tombstone_rows import forget, oldest
 from cais_registry.stores.upload_rows import UploadRow, drop_expired, expired_uploads
 
 _BATCH: Final = 256
-"""Rows that one transaction touches; a push waits for no longer than it takes."""
-
-_TOGETHER: Final = 4096
-"""Files that are deleted before their folders are synced: a sync for each would take most of the
-time, as there are few files in each of many folders."""
 
 
 class Reaper:
@@ -86,7 +81,7 @@ class Reaper:
         """
         size = skipped = 0
         while True:
-            found = await self._database.read(partial(oldest, limit=_TOGETHER, offset=skipped))
+            found = await self._database.read(partial(oldest, limit=_BATCH, offset=skipped))
             if not found:
                 return size, skipped
             gone = await self._delete(found)
@@ -98,6 +93,5 @@ class Reaper:
         keys = [key for key, _ in found]
         gone = await self._store.delete(keys)
         self._failpoint("R2")
-        for begin in range(0, len(gone), _BATCH):
-            await self._database.write(partial(forget, keys=gone[begin : begin + _BATCH]))
+        await self._database.write(partial(forget, keys=gone))
         return set(gone)
