@@ -40,18 +40,8 @@ def answers(made: Bench, keys: bytes | Exception | None = None, issuer: str = IS
     made.cluster.documents[KEYS] = published(rsa()) if keys is None else keys
 
 
-def written(made: Bench) -> dict[str, str]:
-    data: dict[str, str] = made.cluster.objects["ConfigMap", "team-a", "team-config"]["data"]
-    return data
-
-
-def access(made: Bench) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(written(made)["server.yaml"])["access"]
-    return found
-
-
 def kids(made: Bench) -> list[str]:
-    return [key["kid"] for key in json.loads(written(made)["kubernetes-jwks.json"])["keys"]]
+    return [key["kid"] for key in json.loads(made.written()["kubernetes-jwks.json"])["keys"]]
 
 
 class Clock:
@@ -84,7 +74,7 @@ async def test_the_server_is_told_issuer_keys_audience_and_names() -> None:
     made = bench(named())
     answers(made)
     await made.settle()
-    (issuer,) = access(made)["issuers"]
+    (issuer,) = made.access()["issuers"]
     assert issuer == {
         "issuer": ISSUER,
         "kind": "kubernetes",
@@ -92,8 +82,8 @@ async def test_the_server_is_told_issuer_keys_audience_and_names() -> None:
         "jwksFile": "/etc/cais/config/kubernetes-jwks.json",
         "algorithms": ["RS256", "ES256", "ES384", "ES512"],
     }
-    assert access(made)["rules"][-1]["identities"] == NAMES
-    assert access(made)["rules"][-1]["users"] == []
+    assert made.access()["rules"][-1]["identities"] == NAMES
+    assert made.access()["rules"][-1]["users"] == []
     assert kids(made) == ["one"]
     told = made.condition("IdentitiesReady")
     assert (told["status"], told["reason"]) == ("True", "KeysRead")
@@ -105,8 +95,8 @@ async def test_a_registry_that_names_no_service_account_asks_for_nothing() -> No
     answers(made)
     await made.settle()
     assert questions(made) == 0
-    assert set(written(made)) == {"server.yaml"}
-    assert "issuers" not in access(made)
+    assert set(made.written()) == {"server.yaml"}
+    assert "issuers" not in made.access()
     assert made.condition("IdentitiesReady") == {}
 
 
@@ -166,10 +156,10 @@ async def test_without_keys_service_accounts_are_nobody_and_all_else_is_there(
     made = bench(named(PUSHER, MIXED))
     answers(made, failure)
     await made.settle()
-    assert set(written(made)) == {"server.yaml"}
-    assert "issuers" not in access(made)
-    assert [rule for rule in access(made)["rules"] if "identities" in rule] == []
-    assert access(made)["rules"][-1]["users"] == ["ci"]
+    assert set(made.written()) == {"server.yaml"}
+    assert "issuers" not in made.access()
+    assert [rule for rule in made.access()["rules"] if "identities" in rule] == []
+    assert made.access()["rules"][-1]["users"] == ["ci"]
     told = made.condition("IdentitiesReady")
     assert (told["status"], told["reason"]) == ("False", "KeysMissing")
     assert ("bind the ClusterRole" in told["message"]) is isinstance(failure, errors.Rejected)
@@ -184,12 +174,12 @@ async def test_keys_that_were_good_stay_while_there_are_no_new_ones(
     answers(made)
     running = operator(made, clock)
     await running.reconcile(KEY)
-    before = written(made)
+    before = made.written()
     answers(made, failure)
     clock.now += 300
     for found in (running, operator(made, clock)):  # also after a restart
         await found.reconcile(KEY)
-        assert written(made) == before
+        assert made.written() == before
         told = made.condition("IdentitiesReady")
         assert (told["status"], told["reason"]) == ("True", "KeysNotRenewed")
     clock.now += 15
@@ -250,5 +240,5 @@ async def test_names_that_are_taken_out_of_the_rules_go_with_the_keys() -> None:
     await made.settle()
     made.cluster.change("Registry", "team", spec={"access": {"rules": []}})
     await made.settle()
-    assert set(written(made)) == {"server.yaml"}
+    assert set(made.written()) == {"server.yaml"}
     assert made.condition("IdentitiesReady") == {}

@@ -33,18 +33,8 @@ def give(made: Bench, keys: str) -> None:
     made.cluster.put(body)
 
 
-def written(made: Bench) -> dict[str, str]:
-    data: dict[str, str] = made.cluster.objects["ConfigMap", "team-a", "team-config"]["data"]
-    return data
-
-
-def access(made: Bench) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(written(made)["server.yaml"])["access"]
-    return found
-
-
 def kids(made: Bench) -> list[str]:
-    return [key["kid"] for key in json.loads(written(made)["issuer-hub.json"])["keys"]]
+    return [key["kid"] for key in json.loads(made.written()["issuer-hub.json"])["keys"]]
 
 
 def reason(made: Bench) -> tuple[str, str]:
@@ -59,7 +49,7 @@ async def test_the_server_is_told_the_issuer_with_its_keys() -> None:
     made = bench(hub())
     give(made, GOOD)
     await made.settle()
-    assert access(made)["issuers"] == [
+    assert made.access()["issuers"] == [
         {
             "issuer": "https://token.ci.example.com",
             "prefix": "hub",
@@ -70,7 +60,7 @@ async def test_the_server_is_told_the_issuer_with_its_keys() -> None:
             "claims": {"owner": ["acme"]},
         }
     ]
-    assert access(made)["rules"][-1]["identities"] == ["hub:repo:acme/*"]
+    assert made.access()["rules"][-1]["identities"] == ["hub:repo:acme/*"]
     assert kids(made) == ["one"]
     assert reason(made) == ("True", "KeysRead")
     assert made.cluster.documents == {}, "the cluster is not asked"
@@ -91,8 +81,8 @@ async def test_new_keys_reach_the_server() -> None:
 async def test_without_the_config_map_nobody_of_the_issuer_can_log_in() -> None:
     made = bench(hub())
     await made.settle()
-    assert "issuers" not in access(made)
-    assert [rule for rule in access(made)["rules"] if "identities" in rule] == []
+    assert "issuers" not in made.access()
+    assert [rule for rule in made.access()["rules"] if "identities" in rule] == []
     assert reason(made) == ("False", "KeysMissing")
     assert "create it with the issuer" in made.condition("IdentitiesReady")["message"]
     assert made.condition("Ready")["status"] == "False"
@@ -107,7 +97,7 @@ async def test_keys_that_are_taken_away_are_gone() -> None:
     await made.settle()
     del made.cluster.objects["ConfigMap", "team-a", "hub-keys"]
     await made.settle()
-    assert set(written(made)) == {"server.yaml"}
+    assert set(made.written()) == {"server.yaml"}
     assert reason(made) == ("False", "KeysMissing")
 
 
@@ -130,10 +120,10 @@ async def test_with_broken_keys_what_somebody_else_wrote_is_not_believed() -> No
     made = bench(hub())
     give(made, GOOD)
     await made.settle()
-    written(made)["issuer-hub.json"] = jwks.canonical(published(rsa("theirs")))
+    made.written()["issuer-hub.json"] = jwks.canonical(published(rsa("theirs")))
     give(made, "{")
     await made.settle()
-    assert set(written(made)) == {"server.yaml"}
+    assert set(made.written()) == {"server.yaml"}
     assert reason(made) == ("False", "KeysMissing")
     told = made.condition("IdentitiesReady")["message"]
     assert "is not JSON; the keys read before are not used" in told
@@ -152,9 +142,9 @@ async def test_an_issuer_that_becomes_the_clusters_own_is_left_out_and_all_else_
     for name, left in (("https://else.example.com", 2), (HUB["issuer"], 1)):
         made.cluster.documents[DISCOVERY] = json.dumps({"issuer": name}).encode()
         await made.settle()
-        assert len(access(made)["issuers"]) == left
-    assert access(made)["issuers"][0]["kind"] == "kubernetes"
-    assert access(made)["rules"][-1]["identities"] == ["system:serviceaccount:builds:*"]
+        assert len(made.access()["issuers"]) == left
+    assert made.access()["issuers"][0]["kind"] == "kubernetes"
+    assert made.access()["rules"][-1]["identities"] == ["system:serviceaccount:builds:*"]
     assert made.condition("Stalled") == {}
     assert reason(made) == ("False", "KeysMissing")
     told = made.condition("IdentitiesReady")["message"]
@@ -178,7 +168,7 @@ async def test_keys_of_one_issuer_are_never_used_for_another_one() -> None:
     spec = hub(issuer="https://other.example.com")
     made.cluster.change("Registry", "team", spec=spec)
     await made.settle()
-    assert "issuers" not in access(made)
+    assert "issuers" not in made.access()
     assert reason(made) == ("False", "KeysMissing")
 
 

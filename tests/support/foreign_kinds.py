@@ -164,3 +164,4 @@ BACKEND_TLS_POLICY = _definition(
     ),
 )
 FOREIGN = ("cert-manager.io/v1", "gateway.networking.k8s.io/v1")
+FOREIGN_KINDS = (CERTIFICATE, HTTP_ROUTE, BACKEND_TLS_POLICY)

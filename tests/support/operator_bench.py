@@ -88,6 +88,16 @@ class Bench:
     def condition(self, kind: str) -> dict[str, Any]:
         return next((one for one in self.status()["conditions"] if one["type"] == kind), {})
 
+    def written(self) -> dict[str, str]:
+        """The files of the ConfigMap with the server's configuration."""
+        data: dict[str, str] = self.cluster.objects["ConfigMap", "team-a", "team-config"]["data"]
+        return data
+
+    def access(self) -> dict[str, Any]:
+        """What the server's configuration says about access."""
+        found: dict[str, Any] = json.loads(self.written()["server.yaml"])["access"]
+        return found
+
     def text(self, secret: str, key: str = "password", namespace: str = "team-a") -> str:
         data = self.cluster.objects["Secret", namespace, secret]["data"]
         return base64.b64decode(data[key]).decode()

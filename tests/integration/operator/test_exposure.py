@@ -2,7 +2,6 @@
 """The real operator and a real API server; what controllers would write is played."""
 
 import urllib.error
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +12,15 @@ import golden
 from cais_operator.certificates import facts
 from support.apiserver import wait_for
 from support.definitions import served
-from support.foreign_kinds import BACKEND_TLS_POLICY, CERTIFICATE, FOREIGN, HTTP_ROUTE
+from support.foreign_kinds import BACKEND_TLS_POLICY, HTTP_ROUTE
 from support.operators import Place, operator
 
 HOST = "registry.example.com"
-GATEWAY_API = "/apis/gateway.networking.k8s.io/v1/namespaces/{}"
-CERT_MANAGER = "/apis/cert-manager.io/v1/namespaces/{}"
-PATHS = {
-    "Ingress": "/apis/networking.k8s.io/v1/namespaces/{}/ingresses",
-    "HTTPRoute": f"{GATEWAY_API}/httproutes",
-    "BackendTLSPolicy": f"{GATEWAY_API}/backendtlspolicies",
-    "Certificate": f"{CERT_MANAGER}/certificates",
-}
-FOREIGN_KINDS = (CERTIFICATE, HTTP_ROUTE, BACKEND_TLS_POLICY)
 PARENTS = {"parentRefs": [{"name": "edge", "namespace": "gateways"}]}
 
 
 def find(place: Place, kind: str, name: str = "team") -> dict[str, Any] | None:
-    return place.api.find(f"{PATHS[kind].format(place.team)}/{name}")
+    return place.get(kind, name)
 
 
 def expose(place: Place, kind: str, **more: Any) -> None:
@@ -91,7 +81,7 @@ def test_an_ingress_comes_is_repaired_and_goes(place: Place, tmp_path: Path) -> 
         found = find(place, "Ingress")
         assert found is not None
         assert endpoints(place)["push"] == HOST
-        path = f"{PATHS['Ingress'].format(place.team)}/team"
+        path = place.path("Ingress", "team")
         place.api.merge(path, {"spec": {"ingressClassName": "other"}})
         wait_for(
             lambda: (find(place, "Ingress") or found)["spec"]["ingressClassName"] == "nginx",
@@ -116,7 +106,7 @@ def test_a_gateway_is_waited_for_installed_and_accepted(place: Place, tmp_path: 
             wait_exposed(place, "RouteNotAccepted")
             accepted = {"type": "Accepted", "status": "True"}
             parent = {"parentRef": {"name": "edge"}, "conditions": [accepted]}
-            route = f"{PATHS['HTTPRoute'].format(place.team)}/team"
+            route = place.path("HTTPRoute", "team")
             place.api.merge(f"{route}/status", {"status": {"parents": [parent]}})
             wait_exposed(place, "Routed")
             place.api.request("DELETE", route)
@@ -129,25 +119,6 @@ def test_a_gateway_is_waited_for_installed_and_accepted(place: Place, tmp_path: 
         assert running.process.poll() is None
 
 
-@pytest.mark.parametrize("case", golden.cases(), ids=lambda case: case.name)
-def test_an_api_server_takes_every_way_in_of_the_golden_files(place: Place, case: Path) -> None:
-    with ExitStack() as stack:
-        manifests = golden.manifests(case)
-        if any(one["apiVersion"] in FOREIGN for one in manifests):
-            for definition in FOREIGN_KINDS:
-                stack.enter_context(served(place.api, definition))
-        count = 0
-        for one in manifests:
-            if one["kind"] not in PATHS and one["kind"] != "Service":
-                continue
-            kind = PATHS.get(one["kind"], "/api/v1/namespaces/{}/services")
-            one["metadata"] |= {"namespace": place.team}
-            path = f"{kind.format(place.team)}/{one['metadata']['name']}"
-            place.api.apply(path, one)
-            count += 1
-        assert count
-
-
 def test_an_api_server_refuses_what_is_misspelt(place: Place) -> None:
     with served(place.api, HTTP_ROUTE):
         manifests = golden.manifests(golden.CASES / "gateway")
@@ -155,7 +126,7 @@ def test_an_api_server_refuses_what_is_misspelt(place: Place) -> None:
         route["metadata"] |= {"namespace": place.team}
         route["spec"]["hostname"] = route["spec"].pop("hostnames")
         with pytest.raises(urllib.error.HTTPError):
-            place.api.apply(f"{PATHS['HTTPRoute'].format(place.team)}/team", route)
+            place.api.apply(place.path("HTTPRoute", "team"), route)
 
 
 def test_the_samples_are_taken(place: Place) -> None:

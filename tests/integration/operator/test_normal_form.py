@@ -10,7 +10,7 @@ import pytest
 
 import golden
 from support.definitions import served
-from support.foreign_kinds import BACKEND_TLS_POLICY, CERTIFICATE, FOREIGN, HTTP_ROUTE
+from support.foreign_kinds import FOREIGN, FOREIGN_KINDS
 from support.operators import PATHS, Place
 
 
@@ -38,7 +38,7 @@ def test_the_api_server_stores_what_we_ask_for(case: Path, place: Place) -> None
     with ExitStack() as stack:
         manifests = list(_manifests(case, place))
         if any(manifest["apiVersion"] in FOREIGN for manifest in manifests):
-            for definition in (CERTIFICATE, HTTP_ROUTE, BACKEND_TLS_POLICY):
+            for definition in FOREIGN_KINDS:
                 stack.enter_context(served(place.api, definition))
         _check_stored(manifests, place)
 

@@ -19,7 +19,7 @@ import chart
 from cais_operator import names
 from cais_operator.node_trust.entries import FILE, decode
 from support.apiserver import api_server, wait_for
-from support.foreign_kinds import BACKEND_TLS_POLICY, CERTIFICATE, HTTP_ROUTE
+from support.foreign_kinds import FOREIGN_KINDS
 from support.operators import Place, define_kinds
 from support.played import PlayedServer, is_ready, operator, run_pods, until
 from support.recorded import Right, granted, unused
@@ -74,7 +74,7 @@ def stage(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Stage]:
     own.mkdir()
     with api_server(api_folder, controllers=CONTROLLERS) as api:
         define_kinds(api)
-        for definition in (CERTIFICATE, HTTP_ROUTE, BACKEND_TLS_POLICY):
+        for definition in FOREIGN_KINDS:
             api.request("POST", DEFINITIONS, definition)
         for name in (TEAM, SYSTEM):
             api.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
