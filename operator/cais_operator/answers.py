@@ -13,6 +13,7 @@ from cais_operator.observed import ServerState
 
 _MOST = 1 << 62  # a number of a status has 64 bits, with room for rounding up
 _LONGEST = 1024  # characters of a message
+_LONGEST_VERSION = 64
 
 _Answer: TypeAlias = Mapping[str, Any]
 
@@ -30,6 +31,7 @@ def state_of(config: _Answer, gc: _Answer, usage: _Answer) -> ServerState:
     """
     found = _object(_CONFIG)(config, "config")
     return ServerState(
+        version=found.get("version"),
         files=found.get("files", {}),
         config_error=found.get("error"),
         retention_problems=tuple((found.get("retention") or {}).get("problems") or ()),
@@ -85,6 +87,13 @@ def _text(value: object, where: str) -> str:
     return value[:_LONGEST]
 
 
+def _version(value: object, where: str) -> str:
+    text = _text(value, where)
+    if not 0 < len(text) <= _LONGEST_VERSION:
+        raise _odd(where, "a version")
+    return text
+
+
 def _time(value: object, where: str) -> str:
     text = _text(value, where)
     try:
@@ -134,6 +143,7 @@ _USAGE = {
     "storagePressure": _flag,
 }
 _CONFIG = {
+    "version": _version,
     "files": _texts_by_name,
     "error": _text,
     "retention": _object({"problems": _texts}),

@@ -20,6 +20,7 @@ class ServerState:
 
     Attributes:
         error: Why it could not be asked, in words for a person; None when it answered.
+        version: Of the program; None when it did not say.
         files: Absolute path to SHA-256 (hex) of the content it has loaded (`GET config`).
         is_untrusted: Whether it is the certificate for which it could not be asked.
         config_error: Why the newest content was not taken; None when all is loaded.
@@ -30,6 +31,7 @@ class ServerState:
 
     error: str | None = None
     is_untrusted: bool = False
+    version: str | None = None
     files: Mapping[str, str] = field(default_factory=dict)
     config_error: str | None = None
     retention_problems: tuple[str, ...] = ()

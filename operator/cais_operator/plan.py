@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 
-from cais_operator import edge, issuers, names
+from cais_operator import edge, issuers, names, versions
 from cais_operator.consumers import selectors
 from cais_operator.credentials import LONGEST_PASSWORD, PASSWORD, generated_secrets, password_in
 from cais_operator.errors import Problem
@@ -31,8 +31,9 @@ def problems(registry: Registry, observed: Observed) -> tuple[Problem, ...]:
     rules for unknown users; issuers that cannot be told apart; a password Secret that is missing,
     lacks the key, or holds no usable password; an unusable one in place of a generated one; host
     names inside the cluster's domain; two kinds of TLS; exposure of another type than its block is
-    for, or without a host name; renewBefore not below validity; a quota of nothing; consumers
-    selected by labels that the operator may not read.
+    for, or without a host name; renewBefore not below validity; a version that the operator does
+    not work with, or that lacks what is asked for; a quota of nothing; consumers selected by labels
+    that the operator may not read.
     """
     return tuple(problem for check in _CHECKS for problem in check(registry, observed))
 
@@ -213,6 +214,11 @@ def _life(kind: str, field: str, validity: Duration, renew_before: Duration) -> 
         )
 
 
+def _version(registry: Registry, observed: Observed) -> Iterator[Problem]:
+    del observed
+    return versions.problems(registry)
+
+
 def _quota(registry: Registry, observed: Observed) -> Iterator[Problem]:
     del observed
     quota = registry.spec.quota
@@ -262,6 +268,7 @@ _CHECKS: tuple[Callable[[Registry, Observed], Iterator[Problem]], ...] = (
     _exposure,
     _times,
     _tls,
+    _version,
     _quota,
     _consumers,
     _pod,

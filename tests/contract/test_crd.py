@@ -218,6 +218,8 @@ def _whole() -> Observed:
             ("PersistentVolumeClaim", "team-data"): {**claim, "status": bound},
         },
         server=ServerState(
-            usage=usage, gc={"last": run, "lastSuccess": run, "lastDryRun": run | {"message": "x"}}
+            version="0.1.0",
+            usage=usage,
+            gc={"last": run, "lastSuccess": run, "lastDryRun": run | {"message": "x"}},
         ),
     )

@@ -5,16 +5,18 @@ import json
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import golden
-from cais_operator import desired, names, pki, token_keys
+from cais_operator import desired, names, pki, token_keys, versions
 from cais_operator.jwks import Issuers, Published
 from cais_operator.resource import Duration, checks
 from cais_registry.config import document, settings
 from cais_registry.config.settings import Settings
+from cais_registry.config.strict import Strict
 from cais_registry.http.token_keys import parse as parse_keys
 from operator_builders import NOW, SETTINGS, registry
 
@@ -44,6 +46,37 @@ def test_the_server_takes_the_configuration(case: Any) -> None:
     assert found.auth.htpasswd_file == names.HTPASSWD_FILE
     assert found.tokens is not None
     assert found.tokens.key_file == names.TOKEN_KEYS_FILE
+
+
+def _paths(text: str) -> set[str]:
+    """Fields of a configuration, and of its blocks."""
+    tree = json.loads(text)
+    blocks = {key: value for key, value in tree.items() if isinstance(value, dict)}
+    return {*tree, *(f"{key}.{one}" for key, block in blocks.items() for one in block)}
+
+
+def test_of_every_field_that_is_written_it_is_known_since_when_it_is_read() -> None:
+    found = set[str]()
+    for case in golden.cases():
+        made = golden.manifests(case)
+        config = next(one for one in made if one["metadata"]["name"] == "team-config")
+        found |= _paths(config["data"]["server.yaml"])
+    assert found == set(versions.FIELDS)
+
+
+@pytest.mark.parametrize("field", ["tokens", "quota", "read_only", "immutable_tags", "retention"])
+def test_a_server_from_before_reads_what_is_left(field: str) -> None:
+    known = [one for one in msgspec.structs.fields(document.Document) if one.name != field]
+    shape = [(one.name, one.type, msgspec.field(default=one.default)) for one in known]
+    older = msgspec.defstruct("Older", shape, bases=(Strict,), frozen=True)
+    case = next(one for one in golden.cases() if one.name == "everything")
+    config = next(one for one in golden.manifests(case) if one["metadata"]["name"] == "team-config")
+    tree = json.loads(config["data"]["server.yaml"])
+    name = "".join(part.title() if at else part for at, part in enumerate(field.split("_")))
+    with pytest.raises(msgspec.ValidationError, match=f"unknown field `{name}`"):
+        msgspec.convert(tree, older)
+    fields = {**versions.FIELDS, name: versions.Field(since=versions.Version(0, 2, 0))}
+    msgspec.convert(versions.readable(tree, "0.1.0", fields), older)
 
 
 def test_the_server_takes_the_keys_of_tokens_in_their_order() -> None:

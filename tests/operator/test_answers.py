@@ -14,7 +14,7 @@ from operator_builders import NOW, body, registry
 from support.observing import RUN, USAGE, WANTED, conditions_of, observed_of
 
 RUNS = {"current": None, "last": RUN, "lastSuccess": RUN, "lastDryRun": RUN}
-CONFIG = {"files": WANTED, "error": None, "retention": {"problems": ["x"]}}
+CONFIG = {"version": "0.1.0", "files": WANTED, "error": None, "retention": {"problems": ["x"]}}
 FULL = {**USAGE, "quota": {"used": 5, "limit": None}}
 SUSPENDED = {"garbageCollection": {"suspend": True}}
 

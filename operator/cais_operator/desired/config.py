@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cais_operator import edge, names, token_keys
+from cais_operator import edge, names, token_keys, versions
 from cais_operator.consumers import Grant
 from cais_operator.desired import identities
 from cais_operator.desired.metadata import finish
@@ -44,6 +44,7 @@ def config_map(
     live = _live_part(registry, known)
     live["access"]["rules"] += [_granted(one) for one in grants]
     parts = {**static_part(), **live, "tokens": _tokens(registry, settings)}
+    parts = versions.readable(parts, registry.spec.version)
     text = json.dumps(parts, indent=2, ensure_ascii=False)
     data = {_CONFIG_KEY: text + "\n", **identities.files(known)}
     context = _ConfigMap(name=names.config_map(registry), data=data)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cais_operator import names
+from cais_operator import names, versions
 from cais_operator.resource import Registry
 from cais_operator.settings import Settings
 
@@ -57,7 +57,7 @@ def common(
     """
     pod = registry.spec.pod
     return Common(
-        image=settings.registry_image,
+        image=versions.image(registry, settings.registry_image),
         image_pull_policy=settings.image_pull_policy,
         image_pull_secrets=tuple({"name": one} for one in settings.image_pull_secrets) or None,
         labels={**pod.labels, **pod_labels(registry, component)},

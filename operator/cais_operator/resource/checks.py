@@ -111,6 +111,11 @@ IDENTITY = Pattern(
 TIME_ZONE = Pattern(
     r"^[A-Za-z0-9_+\-]+(/[A-Za-z0-9_+\-]+)*$", 64, "must be a time zone, such as Europe/Lisbon"
 )
+VERSION = Pattern(
+    r"^(0|[1-9][0-9]{0,5})(\.(0|[1-9][0-9]{0,5})){2}(-[0-9A-Za-z][0-9A-Za-z.\-]*)?$",
+    64,
+    "must be a version of the server, such as 0.1.0",
+)
 CRON = Pattern(
     rf"^({_CRON_WORD}|{_CRON_FIELD}( {_CRON_FIELD}){{4}})$",
     100,

@@ -22,6 +22,7 @@ from cais_operator.resource.checks import (
     SECRET_KEY,
     TAG_GLOB,
     TIME_ZONE,
+    VERSION,
     Limit,
     Range,
 )
@@ -287,4 +288,5 @@ class Spec:
     quota: Quantity | None = None
     read_only: bool = False
     paused: bool = False
+    version: Annotated[str, VERSION] | None = None
     pod: Pod = field(default_factory=Pod)

@@ -141,6 +141,7 @@ def _facts(registry: Registry, observed: Observed, now: datetime) -> dict[str, A
     reclaimable = usage.get("bytesReclaimable")
     found = {
         **exposure.addresses(registry, observed),
+        "version": _version(registry, observed),
         "caBundle": _bundle(registry, observed),
         "pullSecretName": names.pull_secret(registry),
         "storage": _storage(registry, observed, usage.get("bytes")),
@@ -151,6 +152,12 @@ def _facts(registry: Registry, observed: Observed, now: datetime) -> dict[str, A
         "rotations": passwords.rotations(registry, observed, now),
     }
     return {key: value for key, value in found.items() if value}
+
+
+def _version(registry: Registry, observed: Observed) -> str | None:
+    """What the server said last of itself, while it is silent too."""
+    said = observed.server.version if observed.server is not None else None
+    return said or registry.status.get("version")
 
 
 def _bundle(registry: Registry, observed: Observed) -> dict[str, str]:

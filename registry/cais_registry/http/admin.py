@@ -85,7 +85,12 @@ async def _usage(deps: Deps, _request: Request, _: AdminPath) -> Response:
 async def _config(deps: Deps, _request: Request, _: AdminPath) -> Response:
     loaded = deps.loaded()
     problems = views.RetentionView(problems=tuple(loaded.retention_problems))
-    view = views.ConfigView(files=dict(loaded.files), error=loaded.error, retention=problems)
+    view = views.ConfigView(
+        version=deps.facts.version,
+        files=dict(loaded.files),
+        error=loaded.error,
+        retention=problems,
+    )
     return to_json(view)
 
 

@@ -128,8 +128,9 @@ class RetentionView(View, frozen=True):
 
 
 class ConfigView(View, frozen=True):
-    """SHA-256 of each file as it was loaded, and why a newer content was not taken."""
+    """Version of the program, SHA-256 of each file as loaded, why newer content was not taken."""
 
+    version: str
     files: dict[str, str]
     error: str | None
     retention: RetentionView
