@@ -233,6 +233,28 @@ async def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
     assert len(verifier._verified) == 3
 
 
+def test_a_header_is_recalled_for_a_second_and_until_users_change() -> None:
+    clock = Clock()
+    verifier = Verifier(USERS, clock=clock)
+    assert verifier.recall("Basic right") is None
+    verifier.remember("Basic right", "ci")
+    assert verifier.recall("Basic right") == "ci"
+    assert verifier.recall("Basic wrong") is None
+    clock.now = 1.5
+    assert verifier.recall("Basic right") is None
+    verifier.remember("Basic right", "ci")
+    verifier.replace(USERS)
+    assert verifier.recall("Basic right") is None
+
+
+def test_what_headers_are_recalled_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(credentials, "_REMEMBERED", 3)
+    verifier = Verifier(USERS)
+    for number in range(8):
+        verifier.remember(f"Basic {number}", "ci")
+    assert len(verifier._headers) <= 3
+
+
 def test_users_are_read_with_comments_and_empty_lines() -> None:
     line = hashed("x").decode()
     users = htpasswd.parse(f"# users\n\nci:{line}\nbob@example.org:{line.replace('2b', '2y')}\n")

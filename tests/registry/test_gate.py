@@ -177,6 +177,27 @@ async def test_who_shows_a_good_token_is_its_subject_whatever_the_name_beside_it
     assert entry.logins == {"success": 2}
 
 
+async def test_a_header_that_was_right_ends_with_its_user_at_once() -> None:
+    verifier = Verifier(USERS)
+    entry = Gate(compile_rules(Access()), verifier=verifier, realm="cais")
+    for _ in range(3):
+        assert (await entry.identify(request(basic("ci:secret")))).user == "ci"
+    assert entry.logins == {"success": 1}
+    verifier.replace({})
+    with pytest.raises(Unauthorized):
+        await entry.identify(request(basic("ci:secret")))
+
+
+async def test_a_token_in_place_of_a_password_is_looked_at_every_time() -> None:
+    entry = gate()
+    entry.bearer.replace(identities.build((CLUSTER,), {"/keys": published(rsa())}).verifiers)
+    header = basic(f"ci:{token()}")
+    assert (await entry.identify(request(header))).user == PUSHER
+    entry.bearer.replace({})
+    with pytest.raises(Unauthorized):
+        await entry.identify(request(header))
+
+
 async def test_an_open_registry_ignores_credentials() -> None:
     open_gate = Gate(OPEN, verifier=None, realm=None)
     assert (await open_gate.identify(request(basic("who:cares")))).user is None

@@ -20,6 +20,7 @@ _MOST_WAITING: Final = 64
 _MOST_WAITING_EACH: Final = 16  # of one address, and of one user: a flood leaves room for others
 _REMEMBERED: Final = 1024
 _REMEMBER_SECONDS: Final = 300.0
+_RECALL_SECONDS: Final = 1.0
 _NOBODY: Final = b"7EqJtq98hPqEX7fNZaFWoOhi6a6dZ7S8m0yrEZ8QnO0n8GQWq6y6S"
 _USUAL_COST: Final = 10
 
@@ -29,6 +30,8 @@ class Verifier:
 
     A pair that was verified is remembered as a keyed hash, never as itself, until it was not used
     for a few minutes, and only as long as the bcrypt hash that it matched is one of the user's.
+    A header whose password was right is known for a second more, also as a keyed hash, until the
+    users are replaced.
 
     Attributes:
         outcomes: How many checks succeeded, failed, or were throttled; one that is remembered is
@@ -42,6 +45,7 @@ class Verifier:
             users: bcrypt hashes by name.
             clock: Seconds.
         """
+        self._headers: dict[bytes, tuple[str, float]] = {}
         self.replace(users)
         self._clock = clock
         self._key = secrets.token_bytes(32)
@@ -54,11 +58,27 @@ class Verifier:
     def replace(self, users: Users) -> None:
         """Take other users from now on; what was verified with an old hash is forgotten."""
         self._users = users
+        self._headers.clear()
         self._dearest = max(map(_work, users.values()), default=1 << _USUAL_COST)
 
     def knows(self, user: str) -> bool:
         """Tell whether there is a user of this name."""
         return user in self._users
+
+    def recall(self, header: str) -> str | None:
+        """The user of an `Authorization` header that was right a moment ago.
+
+        Most requests come in bursts with the same header, which then needs not be read again.
+        """
+        known = self._headers.get(self._keyed(header.encode()))
+        return known[0] if known is not None and self._clock() < known[1] else None
+
+    def remember(self, header: str, user: str) -> None:
+        """Recall the user of a header for a second; the password in it has just been verified."""
+        if len(self._headers) >= _REMEMBERED:
+            self._headers.clear()
+        until = self._clock() + _RECALL_SECONDS
+        self._headers[self._keyed(header.encode())] = (user, until)
 
     async def verify(self, user: str, password: str, *, client: str = "") -> bool:
         """Check a password; every one that is wrong costs the same, whoever is named.
@@ -128,9 +148,11 @@ class Verifier:
         return await loop.run_in_executor(self._pool, _first_equal, secret, hashes, padding)
 
     def _fingerprint(self, user: str, hashed: bytes, secret: bytes) -> bytes:
+        return self._keyed(b"\0".join((user.encode(), hashed, secret)))
+
+    def _keyed(self, text: bytes) -> bytes:
         # a keyed hash that, unlike HMAC of OpenSSL, does not hand the interpreter to other threads
-        parts = b"\0".join((user.encode(), hashed, secret))
-        return hashlib.blake2b(parts, key=self._key, digest_size=32).digest()
+        return hashlib.blake2b(text, key=self._key, digest_size=32).digest()
 
     def _is_remembered(self, fingerprint: bytes) -> bool:
         until = self._verified.get(fingerprint)

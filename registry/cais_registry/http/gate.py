@@ -110,10 +110,17 @@ class Gate:
         header = request.headers.get("authorization")
         if self._verifier is None or header is None:
             return Caller(user=None, permissions=self.permissions)
+        known = self._verifier.recall(header)
+        if known is not None:
+            return Caller(user=known, permissions=self.permissions)
         scheme, _, credentials = header.partition(" ")
         if scheme.lower() == "bearer":
             return self._of_token(credentials.strip())
-        return await self.login(*_basic(header), client=request.client)
+        user, password = _basic(header)
+        caller = await self.login(user, password, client=request.client)
+        if not bearer.is_token(password):
+            self._verifier.remember(header, user)
+        return caller
 
     async def login(self, user: str, password: str, *, client: str) -> Caller:
         """Check a password.

@@ -72,7 +72,7 @@ class Permissions:
     is_open: bool
     anonymous: frozenset[Action] = frozenset()
     rules: tuple[_Rule, ...] = ()
-    decided: dict[tuple[str, Action, RepoName | None], bool] = field(
+    decided: dict[tuple[str, Action, str | None], bool] = field(
         default_factory=dict, repr=False, compare=False
     )
     ranges: dict[tuple[str, Action], tuple[NameRange, ...]] = field(
@@ -91,7 +91,7 @@ class Permissions:
             return True
         if user is None:
             return False
-        question = (user, action, repo)
+        question = (user, action, None if repo is None else repo.value)
         answer = self.decided.get(question)
         if answer is None:
             if len(self.decided) >= _MOST_DECIDED:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 Value: TypeAlias = str | int | bytes | None
@@ -38,3 +38,14 @@ def one(connection: Connection, sql: str, params: Params) -> Row | None:
     """The first row of an answer, or None."""
     rows = connection.execute(sql, params)
     return rows[0] if rows else None
+
+
+def values(rows: Sequence[Sequence[Value]]) -> tuple[str, dict[str, Value]]:
+    """`(:v0, :v1), (:v2, :v3)`, for a statement about many rows at once, and its parameters."""
+    params: dict[str, Value] = {}
+    listed = []
+    for row in rows:
+        names = [f"v{len(params) + place}" for place in range(len(row))]
+        params.update(zip(names, row, strict=True))
+        listed.append(f"({', '.join(f':{name}' for name in names)})")
+    return ", ".join(listed), params

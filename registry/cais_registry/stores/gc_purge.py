@@ -8,11 +8,11 @@ from typing import Final
 
 from cais_registry.model.names import RepoName
 from cais_registry.model.policy import Policy
-from cais_registry.stores.connection import Connection
-from cais_registry.stores.gc_queue import Entry, Kind
+from cais_registry.stores.connection import Connection, Row, values
+from cais_registry.stores.gc_queue import Entry, Kind, by_place, enqueue
 from cais_registry.stores.repo_rows import drop_if_empty
 from cais_registry.stores.tag_rows import drop_tag, release
-from cais_registry.stores.tombstone_rows import bury
+from cais_registry.stores.tombstone_rows import bury_all
 
 ATTACHED: Final = ("", ".sig", ".att", ".sbom")
 """Tags `sha256-<hex><suffix>` stand for things attached to sha256:<hex> (cosign, OCI fallback)."""
@@ -36,7 +36,7 @@ def consequences(connection: Connection, entry: Entry, policy: Policy) -> Conseq
     if entry.kind is Kind.BYTES:
         return Consequences()
     if entry.kind is Kind.MEMBER:
-        return Consequences(followers=(Entry(kind=Kind.BYTES, repo_id=0, digest=entry.digest),))
+        return Consequences(followers=(bytes_of(entry),))
     tags = _attached_tags(connection, entry, policy)
     manifests = [*_below(connection, entry), *(target for _, target in tags)]
     return Consequences(
@@ -46,6 +46,11 @@ def consequences(connection: Connection, entry: Entry, policy: Policy) -> Conseq
         ),
         tags=tuple(tags),
     )
+
+
+def bytes_of(entry: Entry) -> Entry:
+    """What has to be looked at when a blob has left a repository."""
+    return Entry(kind=Kind.BYTES, repo_id=0, digest=entry.digest)
 
 
 def _look(kind: Kind, cause: Entry, digest: str) -> Entry:
@@ -76,70 +81,58 @@ def _blobs(connection: Connection, entry: Entry) -> list[str]:
 def _attached_tags(connection: Connection, entry: Entry, policy: Policy) -> list[tuple[str, str]]:
     """Tags that stand for something attached to a manifest, but for immutable ones."""
     base = entry.digest.replace(":", "-", 1)
-    found: list[tuple[str, str]] = []
-    for suffix in ATTACHED:
-        rows = connection.execute(
-            "SELECT t.name, t.manifest_digest, r.name AS repo"
-            " FROM tag t JOIN repository r ON r.id = t.repo_id"
-            " WHERE t.repo_id = :repo AND t.name = :name",
-            {"repo": entry.repo_id, "name": base + suffix},
-        )
-        found += [
-            (row["name"], row["manifest_digest"])
-            for row in rows
-            if not policy.is_immutable(RepoName(row["repo"]), row["name"])
-        ]
-    return found
+    listed, names = values([(base + suffix,) for suffix in ATTACHED])
+    rows = connection.execute(
+        "SELECT t.name, t.manifest_digest, r.name AS repo"  # noqa: S608 - places of parameters
+        " FROM tag t JOIN repository r ON r.id = t.repo_id"
+        f" WHERE t.repo_id = :repo AND t.name IN (VALUES {listed})",
+        {"repo": entry.repo_id, **names},
+    )
+    return [
+        (row["name"], row["manifest_digest"])
+        for row in rows
+        if not policy.is_immutable(RepoName(row["repo"]), row["name"])
+    ]
 
 
-def purge(connection: Connection, entry: Entry, after: Consequences) -> None:
-    """Remove the rows of one entry; the last row that names bytes becomes a tombstone."""
-    if entry.kind is Kind.MANIFEST:
-        for name, target in after.tags:
-            drop_tag(connection, entry.repo_id, name, reason="subject purged")
-            release(connection, entry.repo_id, target, 0)
-        _purge_manifest(connection, entry)
-    elif entry.kind is Kind.MEMBER:
-        _purge_member(connection, entry)
-    else:
-        _purge_bytes(connection, entry)
-
-
-def _purge_manifest(connection: Connection, entry: Entry) -> None:
+def purge_manifest(connection: Connection, entry: Entry, after: Consequences) -> None:
+    """Remove the row of a manifest, and the tags that go with it; its bytes become a tombstone."""
+    for name, target in after.tags:
+        drop_tag(connection, entry.repo_id, name, reason="subject purged")
+        release(connection, entry.repo_id, target, 0)
     rows = connection.execute(
         "DELETE FROM manifest WHERE repo_id = :repo AND digest = :digest"
-        " RETURNING storage_key, size",
+        " RETURNING storage_key, digest, size",
         {"repo": entry.repo_id, "digest": entry.digest},
     )
-    for row in rows:
-        bury(
-            connection,
-            row["storage_key"],
-            reason="manifest purged",
-            digest=entry.digest,
-            size=row["size"],
+    bury_all(connection, _graves(rows), reason="manifest purged")
+    drop_if_empty(connection, entry.repo_id)
+
+
+def _graves(rows: list[Row]) -> list[tuple[str, str | None, int]]:
+    return [(row["storage_key"], row["digest"], row["size"]) for row in rows]
+
+
+def purge_members(connection: Connection, entries: list[Entry]) -> None:
+    """Remove blobs from repositories; their bytes have to be looked at."""
+    for (_, repo_id), digests in by_place(entries).items():
+        listed, params = values([(digest,) for digest in digests])
+        connection.execute(
+            f"DELETE FROM repo_blob WHERE repo_id = :repo AND digest IN (VALUES {listed})",  # noqa: S608 - places of parameters
+            {"repo": repo_id, **params},
         )
-    drop_if_empty(connection, entry.repo_id)
+        drop_if_empty(connection, repo_id)
+    enqueue(connection, *dict.fromkeys(bytes_of(entry) for entry in entries))
 
 
-def _purge_member(connection: Connection, entry: Entry) -> None:
-    connection.execute(
-        "DELETE FROM repo_blob WHERE repo_id = :repo AND digest = :digest",
-        {"repo": entry.repo_id, "digest": entry.digest},
-    )
-    drop_if_empty(connection, entry.repo_id)
-
-
-def _purge_bytes(connection: Connection, entry: Entry) -> None:
+def purge_bytes(connection: Connection, entries: list[Entry]) -> None:
+    """Remove the last rows that name bytes, which become tombstones."""
+    if not entries:
+        return
+    listed, params = values([(entry.digest,) for entry in entries])
     rows = connection.execute(
-        "DELETE FROM blob WHERE digest = :digest RETURNING storage_key, size",
-        {"digest": entry.digest},
+        f"DELETE FROM blob WHERE digest IN (VALUES {listed})"  # noqa: S608 - places of parameters
+        " RETURNING storage_key, digest, size",
+        params,
     )
-    for row in rows:
-        bury(
-            connection,
-            row["storage_key"],
-            reason="unreferenced",
-            digest=entry.digest,
-            size=row["size"],
-        )
+    bury_all(connection, _graves(rows), reason="unreferenced")

@@ -8,12 +8,14 @@ already there must never be lost or put off by a new one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from cais_registry.model.policy import Policy
-from cais_registry.stores.connection import Connection
+from cais_registry.stores.connection import Connection, Row, Value, values
 
 
 class Kind(StrEnum):
@@ -93,38 +95,61 @@ class Times:
         return since + self.window <= self.now
 
 
+_AT_ONCE: Final = 100
+"""Rows of one statement; an index may list tens of thousands of manifests."""
+
 _DUE = (
     "(due = 'now' OR (due = 'lease' AND since <= :lease) OR (due = 'window' AND since <= :window))"
 )
 
 
-def enqueue(connection: Connection, entry: Entry) -> None:
-    """Add an entry; one that is there becomes due at the earlier of both and stays explicit."""
+def enqueue(connection: Connection, *entries: Entry) -> None:
+    """Add entries; one that is there becomes due at the earlier of both and stays explicit.
+
+    Args:
+        connection: The transaction.
+        entries: No two for one thing.
+    """
+    for begin in range(0, len(entries), _AT_ONCE):
+        _enqueue(connection, entries[begin : begin + _AT_ONCE])
+
+
+def _enqueue(connection: Connection, entries: Sequence[Entry]) -> None:
+    listed, params = values([_columns(entry) for entry in entries])
     connection.execute(
-        "INSERT INTO gc_queue (kind, repo_id, digest, due, since, explicit)"
-        " VALUES (:kind, :repo, :digest, :due, :since, :explicit)"
+        "INSERT INTO gc_queue (kind, repo_id, digest, due, since, explicit)"  # noqa: S608 - places of parameters
+        f" VALUES {listed}"
         " ON CONFLICT (kind, repo_id, digest) DO UPDATE SET"
         " due = CASE WHEN gc_queue.due = excluded.due THEN excluded.due ELSE 'now' END,"
         " since = CASE WHEN gc_queue.since < excluded.since THEN gc_queue.since"
         " ELSE excluded.since END,"
         " explicit = CASE WHEN gc_queue.explicit = 1 THEN 1 ELSE excluded.explicit END",
-        {
-            "kind": entry.kind,
-            "repo": entry.repo_id,
-            "digest": entry.digest,
-            "due": entry.due,
-            "since": entry.since,
-            "explicit": int(entry.explicit),
-        },
+        params,
     )
 
 
-def remove(connection: Connection, entry: Entry) -> None:
-    """Take an entry out: it has been dealt with in this transaction."""
-    connection.execute(
-        "DELETE FROM gc_queue WHERE kind = :kind AND repo_id = :repo AND digest = :digest",
-        {"kind": entry.kind, "repo": entry.repo_id, "digest": entry.digest},
-    )
+def _columns(entry: Entry) -> tuple[Value, ...]:
+    explicit = int(entry.explicit)
+    return (entry.kind, entry.repo_id, entry.digest, entry.due, entry.since, explicit)
+
+
+def remove(connection: Connection, *entries: Entry) -> None:
+    """Take entries out: they have been dealt with in this transaction."""
+    for (kind, repo_id), digests in by_place(entries).items():
+        listed, params = values([(digest,) for digest in digests])
+        connection.execute(
+            "DELETE FROM gc_queue WHERE kind = :kind AND repo_id = :repo"  # noqa: S608 - places of parameters
+            f" AND digest IN (VALUES {listed})",
+            {"kind": kind, "repo": repo_id, **params},
+        )
+
+
+def by_place(entries: Iterable[Entry]) -> dict[tuple[Kind, int], list[str]]:
+    """Digests by kind and repository: SQLite finds pairs of values by no index."""
+    found: dict[tuple[Kind, int], list[str]] = defaultdict(list)
+    for entry in entries:
+        found[entry.kind, entry.repo_id].append(entry.digest)
+    return found
 
 
 def due_entries(connection: Connection, kind: Kind, times: Times) -> Iterator[Entry]:
@@ -134,14 +159,50 @@ def due_entries(connection: Connection, kind: Kind, times: Times) -> Iterator[En
         {"kind": kind, "lease": times.now - times.lease, "window": times.now - times.window},
     )
     for row in rows:
-        yield Entry(
-            kind=kind,
-            repo_id=row["repo_id"],
-            digest=row["digest"],
-            due=Due(row["due"]),
-            since=row["since"],
-            explicit=bool(row["explicit"]),
-        )
+        yield _entry(kind, row)
+
+
+def _entry(kind: Kind, row: Row) -> Entry:
+    return Entry(
+        kind=kind,
+        repo_id=row["repo_id"],
+        digest=row["digest"],
+        due=Due(row["due"]),
+        since=row["since"],
+        explicit=bool(row["explicit"]),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is read about the things of one kind, as SQL in which `q` is the entry.
+
+    Attributes:
+        kind: Of which kind.
+        columns: Columns of the answer.
+        source: The join that they come from.
+    """
+
+    kind: Kind
+    columns: str
+    source: str
+
+
+def due_with(
+    connection: Connection, facts: Facts, times: Times, limit: int
+) -> list[tuple[Entry, Row]]:
+    """Entries that are due, each with what is known about the thing; at most so many."""
+    rows = connection.execute(
+        f"SELECT q.repo_id, q.digest, q.due, q.since, q.explicit, {facts.columns}"  # noqa: S608 - constants, no input
+        f" FROM gc_queue q {facts.source} WHERE q.kind = :kind AND {_DUE} LIMIT :limit",
+        {
+            "kind": facts.kind,
+            "lease": times.now - times.lease,
+            "window": times.now - times.window,
+            "limit": limit,
+        },
+    )
+    return [(_entry(facts.kind, row), row) for row in rows]
 
 
 def oldest_deletions(connection: Connection, limit: int) -> int | None:

@@ -14,9 +14,15 @@ from typing import Final
 from cais_registry.model.names import RepoName
 from cais_registry.model.retention import Kind as Reported
 from cais_registry.stores.connection import Connection
-from cais_registry.stores.gc_purge import consequences, purge
+from cais_registry.stores.gc_batch import judge_bytes, judge_members
+from cais_registry.stores.gc_purge import (
+    consequences,
+    purge_bytes,
+    purge_manifest,
+    purge_members,
+)
 from cais_registry.stores.gc_queue import Entry, Kind, Times, due_entries, enqueue, remove
-from cais_registry.stores.gc_verdict import Gone, decide
+from cais_registry.stores.gc_verdict import Gone, Verdict, decide
 from cais_registry.stores.repo_rows import find_repo
 from cais_registry.stores.report_rows import ReportLine, report_after
 
@@ -50,24 +56,54 @@ def review_batch(
     Returns:
         How many entries were looked at, and what of it was garbage.
     """
-    entries = list(islice(due_entries(connection, kind, times), limit))
     counts = Counts()
-    for entry in entries:
-        _review(connection, entry, times, counts)
-    return len(entries), counts
+    looked = _REVIEWS[kind](connection, times, limit)
+    for verdict in looked:
+        if verdict.purge:
+            counts.add(kind, verdict.size)
+    return len(looked), counts
 
 
-def _review(connection: Connection, entry: Entry, times: Times, counts: Counts) -> None:
-    verdict = decide(connection, entry, times, _NOTHING)
-    remove(connection, entry)
-    if verdict.later is not None:
-        enqueue(connection, verdict.later)
-    if verdict.purge:
-        after = consequences(connection, entry, times.policy)
-        purge(connection, entry, after)
-        for follower in after.followers:
-            enqueue(connection, follower)
-        counts.add(entry.kind, verdict.size)
+def _review_manifests(connection: Connection, times: Times, limit: int) -> list[Verdict]:
+    """One by one: purging one may bring back one of this batch that was looked at and kept."""
+    verdicts = []
+    for entry in list(islice(due_entries(connection, Kind.MANIFEST, times), limit)):
+        verdict = decide(connection, entry, times, _NOTHING)
+        remove(connection, entry)
+        if verdict.later is not None:
+            enqueue(connection, verdict.later)
+        if verdict.purge:
+            after = consequences(connection, entry, times.policy)
+            purge_manifest(connection, entry, after)
+            enqueue(connection, *dict.fromkeys(after.followers))
+        verdicts.append(verdict)
+    return verdicts
+
+
+def _review_members(connection: Connection, times: Times, limit: int) -> list[Verdict]:
+    looked = judge_members(connection, times, limit)
+    purge_members(connection, _settled(connection, looked))
+    return [verdict for _, verdict in looked]
+
+
+def _review_bytes(connection: Connection, times: Times, limit: int) -> list[Verdict]:
+    looked = judge_bytes(connection, times, limit)
+    purge_bytes(connection, _settled(connection, looked))
+    return [verdict for _, verdict in looked]
+
+
+def _settled(connection: Connection, looked: list[tuple[Entry, Verdict]]) -> list[Entry]:
+    """Take entries out of the queue, but for those that wait; those that are garbage."""
+    remove(connection, *(entry for entry, _ in looked))
+    enqueue(connection, *(verdict.later for _, verdict in looked if verdict.later is not None))
+    return [entry for entry, verdict in looked if verdict.purge]
+
+
+_REVIEWS: Final = {
+    Kind.MANIFEST: _review_manifests,
+    Kind.MEMBER: _review_members,
+    Kind.BYTES: _review_bytes,
+}
 
 
 class _Rehearsal:

@@ -160,6 +160,17 @@ def _decide_member(connection: Connection, entry: Entry, times: Times, gone: Gon
     )
     if row is None or _is_used(connection, entry, gone):
         return KEEP
+    return unused_member(entry, row, times)
+
+
+def unused_member(entry: Entry, row: Row, times: Times) -> Verdict:
+    """Decide about a blob that no manifest of its repository uses.
+
+    Args:
+        entry: What is looked at.
+        row: `touched_at`, `bound_at` and `deleted_at` of it.
+        times: The moment, and the policy's times.
+    """
     if row["deleted_at"] is not None:
         return _window(entry, times, row["deleted_at"])
     return _lease(entry, times, row)

@@ -32,12 +32,12 @@ _DEFAULTS: Final = {
 }
 """Libpq parameters that a connection string may override; seconds, `tcp_user_timeout` in ms."""
 
-_NAMED: Final = re.compile(r"(?<![:\w]):([a-z_]+)")
+_NAMED: Final = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
 
 
 @cache
 def _native(sql: str) -> bytes:
-    """`:name` as the driver writes it; our statements are constants, so the cache is bounded."""
+    """`:name` as the driver writes it; few statements, as batches are bounded, so the cache is."""
     return _NAMED.sub(r"%(\1)s", sql.replace("%", "%%")).encode()
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from cais_registry.stores.connection import Connection
+from cais_registry.stores.connection import Connection, values
 
 
 def bury(
@@ -18,10 +18,20 @@ def bury(
         digest: What the bytes are or were about to be.
         size: Bytes that deleting gives back; 0 if unknown, or if whoever buries deletes at once.
     """
+    bury_all(connection, [(key, digest, size)], reason=reason)
+
+
+def bury_all(
+    connection: Connection, graves: list[tuple[str, str | None, int]], *, reason: str
+) -> None:
+    """Bury many: storage key, digest and size of each, as in `bury`."""
+    if not graves:
+        return
+    listed, params = values([(*grave, connection.now, reason) for grave in graves])
     connection.execute(
-        "INSERT INTO tombstone (storage_key, digest, size, created_at, reason)"
-        " VALUES (:key, :digest, :size, :now, :reason) ON CONFLICT (storage_key) DO NOTHING",
-        {"key": key, "digest": digest, "size": size, "now": connection.now, "reason": reason},
+        "INSERT INTO tombstone (storage_key, digest, size, created_at, reason)"  # noqa: S608 - places of parameters
+        f" VALUES {listed} ON CONFLICT (storage_key) DO NOTHING",
+        params,
     )
 
 
@@ -43,5 +53,9 @@ def waiting_bytes(connection: Connection) -> int:
 
 def forget(connection: Connection, keys: list[str]) -> None:
     """R2: the bytes under these keys are gone."""
-    for key in keys:
-        connection.execute("DELETE FROM tombstone WHERE storage_key = :key", {"key": key})
+    if keys:
+        listed, params = values([(key,) for key in keys])
+        connection.execute(
+            f"DELETE FROM tombstone WHERE storage_key IN (VALUES {listed})",  # noqa: S608 - places of parameters
+            params,
+        )
