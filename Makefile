@@ -14,6 +14,8 @@ JOBS ?= 2
 WAITING_JOBS ?= 4
 # a machine may know authorities that the tools do not come with
 export UV_SYSTEM_CERTS ?= true
+# where the environment forbids to keep what is compiled, each start of a program would compile anew
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## Show this list
@@ -66,22 +68,39 @@ imports: install ## Which room may import which
 unit: install ## Unit, golden, property and contract tests
 	$(PYTEST) -n $(JOBS) tests/operator tests/registry tests/contract tests/fuzz
 
+# Tests of a file share its server: neighbours go to one worker as long as all have work.
+NEIGHBOURS := -n $(WAITING_JOBS) --dist worksteal
+INTEGRATION := tests/integration tests/hack
+
 .PHONY: integration
-integration: install ## The real server on loopback; the operator against a real kube-apiserver
+integration: integration-programs ## The real server on loopback; the operator against a real kube-apiserver
+	$(PYTEST) $(NEIGHBOURS) $(INTEGRATION)
+
+.PHONY: integration-programs
+integration-programs: install
 	$(PYTHON) hack/programs.py kube-apiserver kube-controller-manager etcd kubectl versitygw crane distribution oras
 	$(PYTHON) hack/debian.py docker-registry e2fsprogs fuse3
-	$(PYTEST) -n $(WAITING_JOBS) tests/integration tests/hack
 
 .PHONY: conformance
-conformance: install ## The OCI distribution-spec suite against the real server
+conformance: conformance-programs ## The OCI distribution-spec suite against the real server
+	$(PYTEST) -n $(JOBS) tests/conformance
+
+.PHONY: conformance-programs
+conformance-programs: install
 	$(PYTHON) hack/programs.py conformance versitygw
-	$(PYTEST) tests/conformance
 
 .PHONY: clients
-clients: install ## Clients that people use, against the real server
+clients: clients-programs ## Clients that people use, against the real server
+	$(PYTEST) $(NEIGHBOURS) tests/clients
+
+.PHONY: clients-programs
+clients-programs: install
 	$(PYTHON) hack/debian.py containerd buildah skopeo
 	$(PYTHON) hack/programs.py crane regctl oras helm cosign buildctl buildkitd containerd ctr runc
-	$(PYTEST) -n $(JOBS) tests/clients
+
+.PHONY: processes
+processes: integration-programs conformance-programs clients-programs ## integration, conformance and clients in one run
+	$(PYTEST) $(NEIGHBOURS) tests/conformance tests/clients $(INTEGRATION)
 
 .PHONY: fuzz
 fuzz: install ## Search long for requests that break the server (MINUTES=30)
@@ -96,9 +115,7 @@ ledger: install ## Kill the server, and cut its power, hundreds of times; what w
 .PHONY: test
 test: ## Every rung of tests, from style to whole cluster
 	$(MAKE) check
-	$(MAKE) integration
-	$(MAKE) conformance
-	$(MAKE) clients
+	$(MAKE) processes
 	$(MAKE) e2e
 
 -include hack/*.mk

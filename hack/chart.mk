@@ -6,4 +6,4 @@ manifests: ## Write manifests/install.yaml and the chart's CRD copies anew
 chart-programs:
 	$(PYTHON) hack/programs.py helm
 
-integration: chart-programs
+integration-programs: chart-programs

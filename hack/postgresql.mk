@@ -3,4 +3,4 @@
 postgresql:
 	@$(PYTHON) hack/debian.py postgresql-15
 
-integration conformance: postgresql
+integration-programs conformance-programs: postgresql
