@@ -44,27 +44,38 @@ def base_image(kind: Kind) -> str:
     return tag
 
 
-def fetch_wheels(repository: Path, name: str) -> None:
-    """Fetch the wheels of `requirements/<name>.txt` unless they are there.
+def fetch_wheels(repository: Path, cache: Path, name: str) -> None:
+    """Put the wheels of `requirements/<name>.txt` into `build/wheels/<name>`.
+
+    Args:
+        repository: Whose requirements, and whose build folder.
+        cache: Folder in which wheels are kept for the next build, by what is required.
+        name: Of the requirements.
 
     Raises:
         ClusterError: One cannot be had; pip has said which.
     """
     requirements = repository / "requirements" / f"{name}.txt"
     digest = hashlib.sha256(requirements.read_bytes() + PYTHON.encode()).hexdigest()
+    kept = cache / "wheels" / f"{name}-{digest[:16]}"
+    if not kept.exists():
+        _download(repository, requirements, kept)
     folder = repository / "build" / "wheels" / name
-    done = repository / "build" / f"{name}.sha256"
-    if folder.exists() and done.exists() and done.read_text() == digest:
-        return
-    say(f"fetching the wheels of requirements/{name}.txt")
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    shutil.copytree(kept, folder)
+
+
+def _download(repository: Path, requirements: Path, kept: Path) -> None:
+    say(f"fetching the wheels of requirements/{requirements.name}")
+    partial = kept.with_name(f"{kept.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
     options = ["--quiet", "--require-hashes", "--only-binary=:all:", "--python-version", PYTHON]
     ours = repository / ".venv" / "bin" / "python"
     python = str(ours) if ours.exists() else sys.executable
     command = [python, "-m", "pip", "download", *options, "-r", str(requirements)]
-    run([*command, "--dest", str(folder)])
-    done.write_text(digest)
+    run([*command, "--dest", str(partial)])
+    partial.rename(kept)
 
 
 def build(kind: Kind, *, push: str) -> None:
@@ -76,7 +87,7 @@ def build(kind: Kind, *, push: str) -> None:
     repository = kind.where.hack.parent
     base = base_image(kind)
     for name in ("build", *TARGETS):
-        fetch_wheels(repository, name)
+        fetch_wheels(repository, kind.where.cache, name)
     for target in TARGETS:
         name = f"cais-{target}:{version(repository)}"
         say(f"building {name}")
