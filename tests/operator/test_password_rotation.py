@@ -2,6 +2,7 @@
 """New passwords by annotation: two that work meanwhile, never more than one new, nothing lost."""
 
 import base64
+import copy
 import json
 from datetime import timedelta
 
@@ -204,9 +205,10 @@ async def test_killed_at_any_request_a_rotation_ends_with_one_new_password(
     least: int, *, is_after: bool
 ) -> None:
     stop, crashes = 0, 0
+    prepared = await ready()
     while crashes == stop:
         stop += 1
-        made = await ready()
+        made = copy.deepcopy(prepared)
         killer = Killer(made, stop, is_after=is_after)
         annotate(made, "ci")
         for _ in range(6):

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import copy
 from dataclasses import dataclass
 
 import pytest
@@ -60,10 +61,11 @@ async def rotate(made: Installation) -> None:
     raise AssertionError(made.note(names.ROTATION))
 
 
-async def writes_of_a_rotation(*others: str, is_after: bool) -> int:
-    counter = Killer(await installation(*others), is_after=is_after, stop=-1)
+async def writes_of_a_rotation(made: Installation, *, is_after: bool) -> int:
+    made.cluster.after = made.watch
+    counter = Killer(made, is_after=is_after, stop=-1)
     counter.arm()
-    await rotate(counter.made)
+    await rotate(made)
     return counter.at
 
 
@@ -71,10 +73,12 @@ async def writes_of_a_rotation(*others: str, is_after: bool) -> int:
 async def test_killed_at_any_write_it_ends_with_one_new_ca(
     others: tuple[str, ...], *, is_after: bool
 ) -> None:
-    number = await writes_of_a_rotation(*others, is_after=is_after)
+    prepared = await installation(*others)
+    number = await writes_of_a_rotation(copy.deepcopy(prepared), is_after=is_after)
     assert number > 15
     for stop in range(1, number + 1):
-        made = await installation(*others)
+        made = copy.deepcopy(prepared)
+        made.cluster.after = made.watch
         killer = Killer(made, is_after=is_after, stop=stop)
         killer.arm()
         with pytest.raises(Crash):

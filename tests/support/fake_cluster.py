@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Kubernetes API of dicts: enough of it for a reconcile, and every request is written down."""
 
-import copy
 import itertools
+import pickle
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from cais_operator import errors, names
 from cais_operator.cluster import Object, Selection, WatchEvent
 
+_T = TypeVar("_T")
 Id = tuple[str, str, str]
 _WRITES = ("create", "replace", "apply", "apply_status", "patch", "delete")
 
@@ -45,6 +46,12 @@ class Killer:
         self.kill(verb, kind, name)
 
 
+def _copy(value: _T) -> _T:
+    """Copy JSON values, which is much faster than `copy.deepcopy`."""
+    copied: _T = pickle.loads(pickle.dumps(value))  # noqa: S301 - our own
+    return copied
+
+
 class FakeCluster:
     """Implements `cais_operator.cluster.Cluster`."""
 
@@ -58,13 +65,22 @@ class FakeCluster:
         self._versions = itertools.count(1)
         self._ids = itertools.count(1)
 
+    def __deepcopy__(self, _: object) -> "FakeCluster":
+        """A cluster in the same state, that nobody watches yet."""
+        made = FakeCluster()
+        made.objects, made.documents = _copy((self.objects, self.documents))
+        made.requests, made._addresses = [*self.requests], {**self._addresses}
+        made._versions = itertools.count(next(self._versions))
+        made._ids = itertools.count(next(self._ids))
+        return made
+
     @property
     def writes(self) -> list[tuple[str, str, str]]:
         return [one for one in self.requests if one[0] in _WRITES]
 
     def put(self, live: Object) -> Object:
         """Place an object as some other client would."""
-        live = copy.deepcopy(live)
+        live = _copy(live)
         metadata = live["metadata"]
         metadata.setdefault("namespace", "team-a")
         metadata.setdefault("uid", f"uid-{next(self._ids)}")
@@ -81,12 +97,12 @@ class FakeCluster:
 
     async def get(self, kind: str, namespace: str, name: str) -> Object:
         self._note("get", kind, name)
-        return copy.deepcopy(self._find(kind, namespace, name))
+        return _copy(self._find(kind, namespace, name))
 
     async def list(self, selection: Selection) -> tuple[list[Object], str]:
         self._note("list", selection.kind, selection.labels)
         found = [
-            copy.deepcopy(live)
+            _copy(live)
             for (kind, namespace, _), live in self.objects.items()
             if kind == selection.kind
             and selection.namespace in (None, namespace)
@@ -118,7 +134,7 @@ class FakeCluster:
                 raise errors.NotFound(f"{identity}")
             if live["metadata"]["uid"] != manifest["metadata"]["uid"]:
                 raise errors.Conflict(f"{identity} is another one")
-            live["status"] = copy.deepcopy(manifest["status"])
+            live["status"] = _copy(manifest["status"])
             return self.put(live)
 
     async def patch(
@@ -129,7 +145,7 @@ class FakeCluster:
         version = change["metadata"].get("resourceVersion")
         if version not in (None, live["metadata"]["resourceVersion"]):
             raise errors.Conflict(f"{kind} {name} has changed")
-        found = copy.deepcopy(self.put(_merged(live, change)))
+        found = _copy(self.put(_merged(live, change)))
         self.after("patch", kind, name)
         return found
 
@@ -173,7 +189,7 @@ class FakeCluster:
     def _store(
         self, manifest: Object, entry: Mapping[str, str], live: Object | None = None
     ) -> Object:
-        made = copy.deepcopy(manifest)
+        made = _copy(manifest)
         before = live or {"metadata": {}}
         metadata = {**before["metadata"], **made["metadata"]}
         fields = {"manager": names.MANAGER, **entry, "fieldsV1": _fields(_bare(made))}
@@ -185,7 +201,7 @@ class FakeCluster:
             stored["status"] = before["status"]
         if stored["kind"] == "Service":
             stored["spec"].setdefault("clusterIP", self._address(stored["metadata"]["name"]))
-        return copy.deepcopy(self.put(stored))
+        return _copy(self.put(stored))
 
 
 class _Writing:
@@ -199,7 +215,7 @@ class _Writing:
 
     def __enter__(self) -> tuple[Id, Object | None]:
         self._cluster._note(self._verb, self._id[0], self._id[2])
-        return self._id, copy.deepcopy(self._cluster.objects.get(self._id))
+        return self._id, _copy(self._cluster.objects.get(self._id))
 
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is None:
@@ -209,7 +225,7 @@ class _Writing:
 def _merged(live: Any, change: Any) -> Any:
     """JSON merge patch."""
     if not isinstance(change, Mapping):
-        return copy.deepcopy(change)
+        return _copy(change)
     result = dict(live) if isinstance(live, Mapping) else {}
     for key, value in change.items():
         if value is None:
