@@ -20,8 +20,9 @@ RUN python3 -m pip install --quiet --find-links wheels/registry --require-hashes
 COPY pyproject.toml README.md LICENSE ./
 COPY operator operator
 COPY registry registry
+COPY kubectl kubectl
 RUN python3 -m pip install --quiet --no-deps --no-build-isolation --target /tmp/cais . \
-    && rm -r /tmp/cais/cais_operator /tmp/cais/bin/cais-operator \
+    && rm -r /tmp/cais/cais_operator /tmp/cais/cais_kubectl /tmp/cais/bin/cais-operator /tmp/cais/bin/kubectl* \
     && mkdir -p /opt/cais/bin \
     && cp -r /tmp/cais/. /opt/cais/
 
@@ -48,8 +49,9 @@ RUN python3 -m pip install --quiet --find-links wheels/operator --require-hashes
 COPY pyproject.toml README.md LICENSE ./
 COPY operator operator
 COPY registry registry
+COPY kubectl kubectl
 RUN python3 -m pip install --quiet --no-deps --no-build-isolation --target /tmp/cais . \
-    && rm -r /tmp/cais/cais_registry /tmp/cais/bin/cais-registry \
+    && rm -r /tmp/cais/cais_registry /tmp/cais/cais_kubectl /tmp/cais/bin/cais-registry /tmp/cais/bin/kubectl* \
     && mkdir -p /opt/cais/bin \
     && cp -r /tmp/cais/. /opt/cais/
 

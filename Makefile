@@ -57,7 +57,7 @@ format: install ## Rewrite Python files in the project's style
 
 .PHONY: types
 types: install ## mypy, strict
-	$(BIN)/mypy -p cais_operator -p cais_registry
+	$(BIN)/mypy -p cais_operator -p cais_registry -p cais_kubectl
 	$(BIN)/mypy tests hack
 
 .PHONY: imports
@@ -66,7 +66,7 @@ imports: install ## Which room may import which
 
 .PHONY: unit
 unit: install ## Unit, golden, property and contract tests
-	$(PYTEST) -n $(JOBS) tests/operator tests/registry tests/contract tests/fuzz
+	$(PYTEST) -n $(JOBS) tests/operator tests/registry tests/kubectl tests/contract tests/fuzz
 
 # Tests of a file share its server: neighbours go to one worker as long as all have work.
 NEIGHBOURS := -n $(WAITING_JOBS) --dist worksteal
