@@ -7,6 +7,7 @@ data/
 ├── metadata.sqlite3 (-wal, -shm)         everything but the bytes of blobs
 ├── metadata.rebuilt.sqlite3              what a rebuild is working on
 ├── snapshots/metadata-<time>.sqlite3      copies of the database, one an hour, three at most
+├── snapshots/before-schema-<n>.sqlite3    from before an upgrade that older programs cannot read
 ├── damaged/                              what a check of the store has moved aside
 ├── uploads/<upload id>                   bytes of uploads that go on
 ├── blobs/<algorithm>/<ab>/<abcdef...>/<upload id>       bytes of a blob; written once

@@ -8,60 +8,50 @@ raised `PRAGMA user_version`. A released file is never changed: later files add.
 from __future__ import annotations
 
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from cais_registry.stores.layout import UnusableData
+from cais_registry.stores import snapshots
+from cais_registry.stores.schema import (
+    REMEMBER,
+    REMEMBERED,
+    Applied,
+    Migration,
+    breaks,
+    check_usable,
+    numbered,
+    statements,
+)
 from cais_registry.stores.sqlite import SqliteConnection, connect
 
-
-class SchemaUnknown(UnusableData):
-    """A newer version of the program has changed the tables."""
+_BACK = "go back to the copy from before with `cais-registry fsck --rebuild --force` of this one"
 
 
-def scripts() -> dict[int, str]:
+def scripts() -> dict[int, Migration]:
     """All migrations, by the version that each brings about."""
     return numbered(files(__package__) / "migrations")
 
 
-def numbered(folder: Traversable) -> dict[int, str]:
-    """The scripts `NNNN_what.sql` of a folder, by their numbers.
-
-    Raises:
-        ValueError: If two have the same number: one of them would never be applied.
-    """
-    found: dict[int, str] = {}
-    for script in sorted(folder.iterdir(), key=lambda one: one.name):
-        if not _is_script(script.name):
-            continue
-        number = int(script.name[:4])
-        if number in found:
-            raise ValueError(f"{script.name}: another migration has the number {number}")
-        found[number] = script.read_text("utf-8")
-    return found
-
-
-def _is_script(name: str) -> bool:
-    return name.endswith(".sql") and name[:4].isdigit()
-
-
-def migrate(path: Path) -> None:
+def migrate(path: Path, *, keeps_copy: bool = True) -> None:
     """Apply the migrations that a database lacks; safe when two processes do it at once.
 
+    Args:
+        path: The file; made when missing.
+        keeps_copy: Whether it is copied before a migration after which older programs cannot run.
+
     Raises:
-        SchemaUnknown: If the database is newer than this program.
+        SchemaUnknown: If the database is newer than this program, and cannot be used by it.
+        UnusableData: If there is no room for the copy; nothing was changed.
     """
     known = scripts()
     connection = connect(path)
     try:
-        for version, script in known.items():
-            _apply(connection, version, script)
         found = _version(connection)
-        if found > max(known):
-            raise SchemaUnknown(
-                f"{path} has schema {found}, this version knows up to {max(known)}: "
-                "run the newer version that wrote it, or restore a backup from before"
-            )
+        check_usable(found, _applied(connection), known, where=str(path), back=_BACK)
+        broken = breaks(found, known)
+        if broken is not None and keeps_copy:
+            snapshots.keep_before(path, broken)
+        for migration in known.values():
+            _apply(connection, migration)
     finally:
         connection.raw.close()
 
@@ -70,22 +60,26 @@ def _version(connection: SqliteConnection) -> int:
     return int(connection.raw.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _apply(connection: SqliteConnection, version: int, script: str) -> None:
+def _applied(connection: SqliteConnection) -> list[Applied]:
+    table = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'schema_version'"
+    if not connection.execute(table):
+        return []
+    rows = connection.execute("SELECT version, compatible_from, program FROM schema_version")
+    return [Applied(version=row[0], compatible_from=row[1], program=row[2]) for row in rows]
+
+
+def _apply(connection: SqliteConnection, migration: Migration) -> None:
+    version = migration.version
     if _version(connection) >= version:
         return
     connection.begin(write=True, now=0)
     try:
         if _version(connection) < version:  # another process may have been faster
-            for statement in statements(script):
+            for statement in statements(migration.script):
                 connection.raw.execute(statement)
+            if version >= REMEMBERED:
+                connection.execute(REMEMBER, migration.row)
             connection.raw.execute(f"PRAGMA user_version = {version}")
         connection.commit()
     finally:
         connection.rollback()
-
-
-def statements(script: str) -> list[str]:
-    """Part a script into statements; they end with `;` at the end of a line."""
-    lines = [line for line in script.splitlines() if not line.lstrip().startswith("--")]
-    parts = "\n".join(lines).split(";\n")
-    return [part.strip().rstrip(";") for part in parts if part.strip().rstrip(";")]

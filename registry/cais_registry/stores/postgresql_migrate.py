@@ -6,14 +6,24 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import Final
 
-from cais_registry.stores.migrate import SchemaUnknown, numbered, statements
 from cais_registry.stores.postgresql import PostgresConnection
+from cais_registry.stores.schema import (
+    REMEMBER,
+    REMEMBERED,
+    Applied,
+    Migration,
+    check_usable,
+    numbered,
+    statements,
+)
 
 _LOCK: Final = 0x63616973
 """Key of the advisory lock that one server at a time migrates under: `cais` in ASCII."""
 
+_BACK: Final = "restore a backup of the database from before"
 
-def scripts() -> dict[int, str]:
+
+def scripts() -> dict[int, Migration]:
     """All migrations for PostgreSQL, by the version that each brings about."""
     return numbered(files(__package__) / "migrations" / "postgresql")
 
@@ -22,7 +32,7 @@ def migrate(connection: PostgresConnection) -> None:
     """Apply the migrations that a database lacks; safe when several servers do it at once.
 
     Raises:
-        SchemaUnknown: If the database is newer than this program.
+        SchemaUnknown: If the database is newer than this program, and cannot be used by it.
     """
     known = scripts()
     with connection.raw.transaction():
@@ -30,15 +40,31 @@ def migrate(connection: PostgresConnection) -> None:
         connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT PRIMARY KEY)")
         rows = connection.execute("SELECT COALESCE(MAX(version), 0) AS v FROM schema_version")
         found = int(rows[0]["v"])
-        if found > max(known):
-            raise SchemaUnknown(
-                f"the database has schema {found}, this version knows up to {max(known)}: "
-                "run the newer version that wrote it, or restore a backup from before"
-            )
-        for version, script in known.items():
-            if version > found:
-                for statement in statements(script):
-                    connection.execute(statement)
-                connection.execute(
-                    "INSERT INTO schema_version (version) VALUES (:version)", {"version": version}
-                )
+        if found >= max(known):
+            check_usable(found, _applied(connection), known, where="the database", back=_BACK)
+        for migration in known.values():
+            if migration.version > found:
+                _apply(connection, migration)
+
+
+def _applied(connection: PostgresConnection) -> list[Applied]:
+    """What the database remembers; a row of before `REMEMBERED` lacks the columns or is no news."""
+    rows = connection.execute("SELECT to_jsonb(s) AS seen FROM schema_version s")
+    found = (row["seen"] for row in rows)
+    return [
+        Applied(
+            version=row["version"], compatible_from=row["compatible_from"], program=row["program"]
+        )
+        for row in found
+        if "compatible_from" in row
+    ]
+
+
+def _apply(connection: PostgresConnection, migration: Migration) -> None:
+    for statement in statements(migration.script):
+        connection.execute(statement)
+    row = migration.row
+    if migration.version < REMEMBERED:
+        connection.execute("INSERT INTO schema_version (version) VALUES (:version)", row)
+        return
+    connection.execute(REMEMBER, row)

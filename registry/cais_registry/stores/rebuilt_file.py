@@ -17,6 +17,7 @@ from cais_registry.stores import sqlite
 from cais_registry.stores.check_files import ASIDE
 from cais_registry.stores.layout import DATABASE, sync_folder
 from cais_registry.stores.migrate import migrate
+from cais_registry.stores.schema import SchemaUnknown
 from cais_registry.stores.snapshots import Snapshots
 
 NAME: Final = "metadata.rebuilt.sqlite3"
@@ -31,7 +32,7 @@ class Begun:
     Attributes:
         path: The new database.
         snapshot: Name of the snapshot that it is a copy of; None if no snapshot can be read.
-        unreadable: Newer snapshots that cannot, and why.
+        unreadable: Newer snapshots that cannot be read, or are of newer programs; why.
     """
 
     path: Path
@@ -59,20 +60,27 @@ def begin(data: Path) -> Begun:
     """Make the new database, from the newest snapshot that can be read.
 
     Raises:
-        SchemaUnknown: If that is of a newer version of the program.
+        SchemaUnknown: If there are only snapshots of newer versions of the program.
         OSError: If there is no room, say.
     """
     path = data / NAME
     unreadable: list[str] = []
-    for snapshot in reversed(Snapshots(data / DATABASE).taken()):
+    newer: SchemaUnknown | None = None
+    for snapshot in reversed(Snapshots(data / DATABASE).all()):
         _remove(path)
         shutil.copyfile(snapshot, path)
         wrong = damage(path)
         if wrong is None:
-            migrate(path)
-            return Begun(path=path, snapshot=snapshot.name, unreadable=tuple(unreadable))
+            try:
+                migrate(path, keeps_copy=False)
+            except SchemaUnknown as error:
+                newer, wrong = error, "is of a newer version"
+            else:
+                return Begun(path=path, snapshot=snapshot.name, unreadable=tuple(unreadable))
         unreadable.append(f"{snapshot.name} {wrong}")
     _remove(path)
+    if newer is not None:  # its tags are worth more than a database without any
+        raise newer
     return Begun(path=path, snapshot=None, unreadable=tuple(unreadable))
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from cais_registry.stores.files import check_room
-from cais_registry.stores.layout import sync_folder
+from cais_registry.stores.layout import UnusableData, sync_folder
 
 FOLDER: Final = "snapshots"
 INTERVAL_SECONDS: Final = 3600
 KEPT: Final = 3
+_BEFORE: Final = "before-schema-"
 
 
 class Snapshots:
@@ -64,17 +66,9 @@ class Snapshots:
         sync_folder(self._folder.parent)
         name = datetime.fromtimestamp(seconds, UTC).strftime("metadata-%Y%m%dT%H%M%SZ.sqlite3")
         unfinished, path = self._folder / "unfinished", self._folder / name
-        unfinished.unlink(missing_ok=True)
-        with (
-            closing(sqlite3.connect(self._database)) as source,
-            closing(sqlite3.connect(unfinished)) as target,
-        ):
-            source.backup(target)
+        _copy(self._database, unfinished)
         os.utime(unfinished, (seconds, seconds))
-        with unfinished.open("rb+") as file:
-            os.fsync(file.fileno())
-        unfinished.rename(path)
-        sync_folder(self._folder)
+        _finish(unfinished, path)
         for old in self.taken()[:-KEPT]:
             old.unlink()
         self.newest = float(seconds)
@@ -84,7 +78,63 @@ class Snapshots:
         """Those that are there, the oldest first."""
         return sorted(self._folder.glob("metadata-*.sqlite3"))
 
+    def all(self) -> list[Path]:
+        """Those that are there, the oldest first, after the copy from before an upgrade."""
+        return [*self._folder.glob(f"{_BEFORE}*.sqlite3"), *self.taken()]
+
     def _written(self) -> float:
         """When the database was written to last; its log counts as well."""
         log = self._database.with_name(f"{self._database.name}-wal")
         return max(path.stat().st_mtime for path in (self._database, log) if path.exists())
+
+
+def keep_before(database: Path, schema: int) -> None:
+    """Copy a database before a migration after which older programs cannot run; one copy is kept.
+
+    Args:
+        database: The file of the database.
+        schema: The version that it is about to get.
+
+    Raises:
+        UnusableData: If there is no room.
+    """
+    folder = database.parent / FOLDER
+    unfinished = folder / f"unfinished-{os.getpid()}-{threading.get_ident()}"
+    try:
+        check_room(os.statvfs(database.parent), 2 * database.stat().st_size)
+        folder.mkdir(exist_ok=True)
+        sync_folder(folder.parent)
+        _copy(database, unfinished)
+        if _schema(unfinished) >= schema:  # another process was faster, and has kept its copy
+            unfinished.unlink()
+            return
+        path = folder / f"{_BEFORE}{schema:04}.sqlite3"
+        _finish(unfinished, path)
+        for old in set(folder.glob(f"{_BEFORE}*.sqlite3")) - {path}:
+            old.unlink()
+    except (OSError, sqlite3.OperationalError) as error:
+        unfinished.unlink(missing_ok=True)
+        raise UnusableData(
+            f"{database} has to be copied before this version changes it, so that there is a way "
+            f"back, and that failed: {error}; nothing was changed: make room on the volume, or run "
+            "the version from before"
+        ) from error
+
+
+def _copy(database: Path, path: Path) -> None:
+    path.unlink(missing_ok=True)
+    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(path)) as target:
+        source.backup(target)
+
+
+def _finish(unfinished: Path, path: Path) -> None:
+    """Make a copy durable, then give it its name."""
+    with unfinished.open("rb+") as file:
+        os.fsync(file.fileno())
+    unfinished.rename(path)
+    sync_folder(path.parent)
+
+
+def _schema(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as connection:
+        return int(connection.execute("PRAGMA user_version").fetchone()[0])

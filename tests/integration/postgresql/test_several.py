@@ -16,8 +16,8 @@ from hypothesis.stateful import run_state_machine_as_test
 from cais_registry.model.errors import Unavailable
 from cais_registry.stores import postgresql_migrate
 from cais_registry.stores.connection import Connection
-from cais_registry.stores.migrate import SchemaUnknown
 from cais_registry.stores.postgresql_database import PostgresDatabase
+from cais_registry.stores.schema import SchemaUnknown
 from cais_registry.stores.sqlite_database import SqliteDatabase
 from registry.test_stateful import Schedule
 from support.postgresql import Cluster
@@ -87,7 +87,7 @@ def test_several_servers_may_migrate_at_once(dsn: str) -> None:
 
 def test_bytes_of_an_older_database_are_counted(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     known = postgresql_migrate.scripts()
-    since = next(number for number, text in known.items() if "TABLE usage" in text)
+    since = next(number for number, one in known.items() if "TABLE usage" in one.script)
     older = {number: text for number, text in known.items() if number < since}
     with monkeypatch.context() as patch:
         patch.setattr(postgresql_migrate, "scripts", lambda: older)
@@ -111,7 +111,7 @@ def test_a_database_of_a_newer_version_is_refused_with_what_to_do(dsn: str) -> N
     PostgresDatabase(dsn).close()
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("INSERT INTO schema_version (version) VALUES (99)")
-    with pytest.raises(SchemaUnknown, match="schema 99, this version knows up to"):
+    with pytest.raises(SchemaUnknown, match=r"schema 99, and .* this one, .*, knows up to"):
         PostgresDatabase(dsn)
 
 
@@ -121,7 +121,7 @@ def test_both_databases_have_the_same_columns_and_keys(dsn: str, tmp_path: Path)
     with psycopg.connect(dsn) as connection:
         there = connection.execute(
             "SELECT table_name, column_name, is_nullable FROM information_schema.columns"
-            " WHERE table_schema = 'public' AND table_name NOT IN ('clock', 'schema_version')"
+            " WHERE table_schema = 'public' AND table_name <> 'clock'"
         ).fetchall()
         indexes = connection.execute(
             "SELECT indexname FROM pg_indexes WHERE schemaname = 'public'"
