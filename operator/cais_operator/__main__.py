@@ -105,10 +105,13 @@ def _span(least: str, most: str) -> Callable[[str], timedelta]:
     return read
 
 
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 64):  # noqa: PLR2004 - said below
-        raise ValueError("must be a number from 1 to 64")
-    return int(text)
+def _count(most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
+            raise ValueError(f"must be a number from 1 to {most}")
+        return int(text)
+
+    return read
 
 
 def _address(text: str) -> str:
@@ -144,7 +147,10 @@ _OPTIONS: Mapping[str, Callable[[str], object]] = {
     "cluster_domain": str,
     "health_listen": _address,
     "resync": _seconds,
-    "workers": _count,
+    "workers": _count(64),
+    "rollout_max_concurrent": _count(1000),
+    "rollout_max_failed": _count(100_000),
+    "rollout_deadline": _span("10s", "24h"),
     "ca_overlap": _span("1s", "8760h"),
     "ca_renew_before": _span("24h", "29200h"),
     "leader_elect": _truth,
@@ -161,6 +167,9 @@ _HELP = {
     "health_listen": ("HOST:PORT", "address of /healthz, /readyz and /metrics"),
     "resync": ("SECONDS", "how often every Registry is looked at without a reason"),
     "workers": ("COUNT", "Registries that are worked on at once"),
+    "rollout_max_concurrent": ("COUNT", "servers that restart at once after an upgrade"),
+    "rollout_max_failed": ("COUNT", "servers that may fail in it before no other is restarted"),
+    "rollout_deadline": ("DURATION", "within which a restarted server has to be ready"),
     "node_trust": ("NAMESPACE", "where the ConfigMap cais-nodes tells nodes of the registries"),
     "ca_overlap": ("DURATION", "how long clients have the old and the new CA before each step"),
     "ca_renew_before": ("DURATION", "how long before its end the CA is replaced"),

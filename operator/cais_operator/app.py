@@ -21,6 +21,7 @@ from cais_operator.queue import WorkQueue
 from cais_operator.reconcile import Reconciler
 from cais_operator.registry_api import HttpRegistryApi, RegistryApi
 from cais_operator.resource import Key
+from cais_operator.restarts import Restarts
 from cais_operator.rotation import Turns
 from cais_operator.rotator import Rotator
 from cais_operator.settings import Settings
@@ -64,6 +65,7 @@ class App:
         self, children: Children, directory: Directory, server: RegistryApi, handshake: Handshake
     ) -> Loops:
         cluster, settings, turns = self._cluster, self._settings, Turns()
+        restarts = Restarts(children, settings, self._queue.add, self._metrics.rollout.note)
         reconciler = Reconciler(
             cluster=cluster,
             children=children,
@@ -71,6 +73,7 @@ class App:
             server=server,
             settings=settings,
             turns=turns,
+            restarts=restarts,
         )
         rotator = Rotator(
             cluster=cluster,
@@ -85,6 +88,7 @@ class App:
             children=children,
             queue=self._queue,
             reconciler=reconciler,
+            restarts=restarts,
             access=self._access,
             rotator=rotator,
             metrics=self._metrics,

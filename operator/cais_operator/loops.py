@@ -26,6 +26,7 @@ from cais_operator.queue import WorkQueue
 from cais_operator.reconcile import Outcome, Reconciler
 from cais_operator.references import References
 from cais_operator.resource import Key
+from cais_operator.restarts import Restarts
 from cais_operator.rotator import Rotator
 from cais_operator.settings import Settings
 from cais_operator.workers import Workers
@@ -47,6 +48,7 @@ class Loops:
         children: Children,
         queue: WorkQueue,
         reconciler: Reconciler,
+        restarts: Restarts,
         access: AccessLoops,
         rotator: Rotator,
         metrics: Metrics,
@@ -57,6 +59,7 @@ class Loops:
         self._children = children
         self._queue = queue
         self._reconciler = reconciler
+        self._restarts = restarts
         self._access = access
         self._rotator = rotator
         self._authority_changed = asyncio.Event()
@@ -80,6 +83,7 @@ class Loops:
             _log.info("%d children known", len(self._children))
             group.create_task(self._resync())
             group.create_task(self._rotate())
+            group.create_task(self._restarts.run())
             self._references.start(group)
             self._keys.start(group)
             if self._nodes is not None:
@@ -220,6 +224,8 @@ class Loops:
             self._children.drop(live)
         else:
             self._children.put(live)
+        if live["kind"] == "Deployment":
+            self._restarts.changed()
         bodies = (live,) if before is None else (live, before.body)
         keys = {key for body in bodies for key in keys_of(body)}
         self._access.child_changed(live, keys)

@@ -6,6 +6,8 @@ from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from cais_operator.rollout import Fleet
+
 _BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)  # seconds
 
 
@@ -50,6 +52,25 @@ class AuthorityGauges:
         self._end.set(end.timestamp())
 
 
+class RolloutGauges:
+    """How far an upgrade of the servers is."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._stages = Gauge(
+            "cais_rollout_registries",
+            "Servers that wait for their turn in an upgrade, restart, or are not ready again.",
+            ["stage"],
+            registry=registry,
+        )
+        self.note(0, Fleet())
+
+    def note(self, waiting: int, fleet: Fleet) -> None:
+        """Note how many there are of each."""
+        self._stages.labels("waiting").set(waiting)
+        self._stages.labels("restarting").set(len(fleet.restarting))
+        self._stages.labels("failed").set(len(fleet.failed))
+
+
 class Metrics:
     """Counters of one process; nothing global."""
 
@@ -69,6 +90,7 @@ class Metrics:
             "cais_leading", "1 while this process is the leader.", registry=registry
         )
         self.authority = AuthorityGauges(registry)
+        self.rollout = RolloutGauges(registry)
         depth = Gauge("cais_queue_depth", "Registries that wait for a look.", registry=registry)
         depth.set_function(queued)
         oldest = Gauge(

@@ -23,6 +23,9 @@ CHILDREN = f"{MANAGED_BY}={MANAGER}"  # label selector of the watches on childre
 
 OWNER = "cais.dev/registry"  # annotation of a claim: the Registry whose data it holds
 STATIC_CONFIG = "cais.dev/static-config"  # annotation of pods: checksum of what needs a restart
+TEMPLATE = "cais.dev/template"  # annotation of Deployments: digest of the template applied last
+ASKED = "cais.dev/asked"  # the same of what the spec said of it
+RESTARTED = "cais.dev/restarted"  # when it was changed in its turn, for an upgrade
 NUDGE = "cais.dev/nudge"  # annotation of pods: a touch makes the kubelet refresh mounted files
 
 ACCESS = "cais.dev/access"  # label of a consumer's Secret: the RegistryAccess that it belongs to

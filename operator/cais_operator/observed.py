@@ -55,6 +55,8 @@ class Observed:
         pods: The server's pods; only their status and metadata are read, to say why one waits.
         wanted_files: Path to SHA-256 of what the server should have loaded; empty when unknown.
         server: What the server said; None when it was not asked.
+        turn: What a person should know of an upgrade that waits; else empty.
+        is_late: Whether its server is not ready again long after it was restarted in its turn.
         reads_labels: Whether the operator may read the labels of namespaces.
         authority: What a person should know of a CA that is being replaced; else empty.
         rejected: The API server's words on a child it refused; None when it took all.
@@ -70,6 +72,8 @@ class Observed:
     pods: tuple[Live, ...] = ()
     wanted_files: Mapping[str, str] = field(default_factory=dict)
     server: ServerState | None = None
+    turn: str = ""
+    is_late: bool = False
     reads_labels: bool = True
     authority: str = ""
     rejected: str | None = None

@@ -26,6 +26,7 @@ from cais_operator import (
     requests,
     resource,
     status,
+    wanted,
 )
 from cais_operator.cluster import Children, Cluster, Object
 from cais_operator.consumers import Directory
@@ -39,8 +40,9 @@ from cais_operator.registry_api import RegistryApi
 from cais_operator.report import Reporter
 from cais_operator.requests import Requests
 from cais_operator.resource import Key, Registry
+from cais_operator.restarts import Restarts, announce
 from cais_operator.rotation import Turns
-from cais_operator.server import Server, way_of_jobs
+from cais_operator.server import Server
 from cais_operator.settings import Settings
 from cais_operator.world import Observer, World, hosts_of, kinds, referenced
 
@@ -80,6 +82,7 @@ class Reconciler:
         server: RegistryApi,
         settings: Settings,
         turns: Turns,
+        restarts: Restarts,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._cluster = cluster
@@ -88,6 +91,7 @@ class Reconciler:
         self._observer = Observer(cluster, children)
         self._writer = Writer(cluster, children)
         self._generator = Generator(cluster, self._writer, settings, turns)
+        self._restarts = restarts
         self._ledger = Ledger(cluster, self._writer, directory, settings)
         self._server = Server(cluster, self._observer, server)
         self._identities = Identities(cluster)
@@ -101,6 +105,7 @@ class Reconciler:
             ApiUnavailable: The API server cannot be reached: try again later.
             Conflict: Something changed under the reconcile: try again soon.
         """
+        self._restarts.leave(key)
         body = await self._read(key)
         if body is None:
             return Outcome(after=None)
@@ -119,7 +124,7 @@ class Reconciler:
             return await self._undo(registry, world)
         if problems and not registry.spec.paused:
             await self._ledger.withdraw(registry, world)
-        self._want(registry, world)
+        world.learn(wanted_files=wanted.files(registry, self._settings, world))
         await self._server.ask(registry, world, may_nudge=not registry.spec.paused)
         await self._ledger.confirm(registry, world)
         said = status.of(registry, world.seen(), problems, self._now())
@@ -163,13 +168,12 @@ class Reconciler:
 
     async def _write(self, registry: Registry, world: World) -> bool:
         """Service, certificate, Secrets, the rest; return False when the Registry is gone since."""
-        settings, apply = self._settings, self._writer.apply
+        settings = self._settings
         try:
             service = await self._service(registry, world)
             await self._ledger.settle(registry, world, self._now())
             made = await self._generator.ensure(registry, world, service, self._now())
-            for manifest in _rest(registry, settings, made, world):
-                await apply(world, manifest)
+            await self._apply_rest(registry, world, made)
             await self._take_back(registry, world, made)
             host = brought.reached_by(registry, certificates.facts_in(made.tls))
             has_bundle = bool(made.bundle)
@@ -182,6 +186,19 @@ class Reconciler:
         except NotFound as gone:  # the namespace is on its way out, and the Registry with it
             _log.info("%s", gone, extra={"key": registry.key})
         return not world.wrote or await self._still_there(registry)
+
+    async def _apply_rest(self, registry: Registry, world: World, made: Material) -> None:
+        """Apply what needs no material; the server's Deployment when it may change now."""
+        deployment = desired.deployment(registry, self._settings)
+        restart = self._restarts.decide(registry, world, deployment)
+        world.reader = restart.reader
+        try:
+            for one in wanted.rest(registry, self._settings, made, world, restart.manifest):
+                await self._writer.apply(world, one)
+                if one is restart.manifest:
+                    await announce(self._reporter, registry, restart, self._now())
+        finally:
+            self._restarts.done(registry.key)
 
     async def _take_back(self, registry: Registry, world: World, made: Material) -> None:
         """Delete what the spec no longer asks for."""
@@ -200,20 +217,6 @@ class Reconciler:
             if ("Service", names.service(registry)) in world.bodies:
                 raise
         return await self._writer.apply(world, manifest)
-
-    def _want(self, registry: Registry, world: World) -> None:
-        """Note what the server should have loaded, as far as it is there."""
-        users = world.secret(names.users_secret(registry))
-        tls = world.secret(names.tls_secret(registry))
-        keys = world.secret(names.token_keys_secret(registry))
-        if registry.spec.tls.is_disabled:
-            tls = None
-        elif tls is None:
-            return
-        if users is None or keys is None:
-            return
-        config = _config_map(registry, self._settings, world)
-        world.learn(wanted_files=desired.loaded_files(config, users, tls, keys))
 
     async def _still_there(self, registry: Registry) -> bool:
         body = await self._read(registry.key)
@@ -267,28 +270,3 @@ class Reconciler:
         if isinstance(moment, str):
             moment = datetime.fromisoformat(moment)
         return (self._now() - moment).total_seconds()
-
-
-def _config_map(registry: Registry, settings: Settings, world: World) -> Object:
-    return desired.config_map(registry, settings, world.observed.issuers, world.grants)
-
-
-def _rest(
-    registry: Registry, settings: Settings, made: Material, world: World
-) -> tuple[Object, ...]:
-    claim = world.bodies.get(("PersistentVolumeClaim", names.claim(registry)))
-    manifests: tuple[Object | None, ...] = (
-        desired.network_policy(registry, settings),
-        desired.gc_network_policy(registry, settings),
-        desired.service_account(registry, settings),
-        desired.claim(registry, settings, claim),
-    )
-    # A server that waits for its first certificate is not started; one that runs goes on as it is.
-    if made.tls is not None or registry.spec.tls.is_disabled:
-        manifests += (
-            _config_map(registry, settings, world),
-            desired.ca_config_map(registry, settings, made.bundle) if made.bundle else None,
-            desired.deployment(registry, settings),
-            desired.cron_job(registry, settings, way_of_jobs(registry, world, made.tls)),
-        )
-    return tuple(manifest for manifest in manifests if manifest is not None)

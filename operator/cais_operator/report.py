@@ -14,6 +14,7 @@ from cais_operator.resource import Key
 
 _COLLECTED = "GarbageCollected"
 _END = "oldPasswordUntil"
+_WARNED = ("ClaimLost", "DiskFull", "QuotaExceeded", "RestartFailed", "TlsDisabled")
 _LONGEST = 1024  # characters of an Event's message; the API server refuses more
 _log = logging.getLogger(__name__)
 
@@ -173,7 +174,7 @@ def _event(body: Object, condition: Mapping[str, Any], now: datetime) -> Object:
 
 def _is_bad(condition: Mapping[str, Any]) -> bool:
     """Only what a person must act on is a warning; not being ready yet is not."""
-    if condition["reason"] in ("ClaimLost", "DiskFull", "QuotaExceeded", "TlsDisabled"):
+    if condition["reason"] in _WARNED:
         return True
     bad = {
         "GarbageCollected": "False",

@@ -26,6 +26,9 @@ class Settings:
         workers: Registries reconciled at once.
         ca_overlap: How long clients have both CAs, before certificates change and after.
         ca_renew_before: How long before its end the CA is replaced, at most a third of its life.
+        rollout_max_concurrent: Servers that restart at the same time for an upgrade.
+        rollout_max_failed: So many that did not become ready again, and no other is restarted.
+        rollout_deadline: After which a server that is not ready again has failed.
         leader_elect: Whether a Lease decides which replica works.
         node_trust: Namespace of the ConfigMap that tells nodes of the registries; empty: none.
         log_format: `auto` is text on a terminal, else JSON.
@@ -43,6 +46,9 @@ class Settings:
     workers: int = 8
     ca_overlap: timedelta = timedelta(hours=24)
     ca_renew_before: timedelta = timedelta(days=365)
+    rollout_max_concurrent: int = 5
+    rollout_max_failed: int = 5
+    rollout_deadline: timedelta = timedelta(minutes=10)
     leader_elect: bool = True
     node_trust: str = ""
     log_format: Literal["auto", "json", "text"] = "auto"

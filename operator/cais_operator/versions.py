@@ -94,27 +94,45 @@ def problems(
             f"{newest.major}.{newest.minor}.x"
         )
         yield Problem(field="spec.version", value=registry.spec.version, rule=rule)
+    for field in lacking(registry.spec, version, fields):
+        rule = f"does not know spec.{field.asked}: take {field.since} or newer, or leave it out"
+        yield Problem(field="spec.version", value=registry.spec.version, rule=rule)
+
+
+def lacking(spec: Spec, version: Version, fields: Mapping[str, Field] = FIELDS) -> Iterator[Field]:
+    """Yield what a spec asks for and a server of that version cannot do."""
     for field in fields.values():
-        if field.since > version and field.asked and _is_asked(registry.spec, field.asked):
-            rule = f"does not know spec.{field.asked}: take {field.since} or newer, or leave it out"
-            yield Problem(field="spec.version", value=registry.spec.version, rule=rule)
+        if field.since > version and field.asked and _is_asked(spec, field.asked):
+            yield field
 
 
 def readable(
-    document: Mapping[str, Any], version: str | None, fields: Mapping[str, Field] = FIELDS
+    document: Mapping[str, Any], version: Version | None, fields: Mapping[str, Field] = FIELDS
 ) -> dict[str, Any]:
     """Return of a configuration what a server of that version reads.
 
     Args:
         document: The whole configuration.
-        version: Of the spec; None is the operator's own, which reads all.
+        version: None is the operator's own, which reads all.
         fields: As in `FIELDS`.
     """
     if version is None:
         return dict(document)
-    found = Version.parse(version)
-    unread = {path for path, field in fields.items() if field.since > found}
+    unread = {path for path, field in fields.items() if field.since > version}
     return _without(document, unread, "")
+
+
+def pinned(registry: Registry) -> Version | None:
+    """Return the version that a spec asks for."""
+    return None if registry.spec.version is None else Version.parse(registry.spec.version)
+
+
+def running(registry: Registry) -> Version | None:
+    """Return the version that runs, as the server said last; None when that is not known."""
+    try:
+        return Version.parse(registry.status["version"])
+    except (KeyError, ValueError, AttributeError):
+        return None
 
 
 def _without(document: Mapping[str, Any], unread: set[str], above: str) -> dict[str, Any]:

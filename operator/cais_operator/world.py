@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from cais_operator import names
-from cais_operator.cluster import Children, Cluster, Object, Selection, child_of, find
+from cais_operator.cluster import Child, Children, Cluster, Object, Selection, child_of, find
 from cais_operator.consumers import Account, Grant
 from cais_operator.names import Hosts
 from cais_operator.observed import Observed, balancer_of
 from cais_operator.resource import Registry
 from cais_operator.settings import Settings
+from cais_operator.versions import Version
 
 Name = tuple[str, str]  # kind, name
 
@@ -30,6 +31,8 @@ class World:
         grants: What consumers of other namespaces may do.
         accounts: Their accounts, by user name.
         rotate: Users whose passwords people ask to have replaced.
+        server: The Deployment, as it was found.
+        reader: The version of a server that waits for its turn to be upgraded.
     """
 
     bodies: dict[Name, Object] = field(default_factory=dict)
@@ -41,6 +44,8 @@ class World:
     grants: tuple[Grant, ...] = ()
     accounts: Mapping[str, Account] = field(default_factory=dict)
     rotate: frozenset[str] = frozenset()
+    server: Child | None = None
+    reader: Version | None = None
 
     def secret(self, name: str) -> Object | None:
         """Return a Secret with its contents."""
@@ -102,6 +107,8 @@ class Observer:
             child = child_of(found)
         world.bodies[kind, name] = child.body
         world.digests[kind, name] = child.digest
+        if kind == "Deployment":
+            world.server = child
 
     async def _references(self, registry: Registry) -> dict[str, Object | None]:
         wanted = referenced(registry)

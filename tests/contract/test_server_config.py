@@ -76,7 +76,7 @@ def test_a_server_from_before_reads_what_is_left(field: str) -> None:
     with pytest.raises(msgspec.ValidationError, match=f"unknown field `{name}`"):
         msgspec.convert(tree, older)
     fields = {**versions.FIELDS, name: versions.Field(since=versions.Version(0, 2, 0))}
-    msgspec.convert(versions.readable(tree, "0.1.0", fields), older)
+    msgspec.convert(versions.readable(tree, versions.Version(0, 1, 0), fields), older)
 
 
 def test_the_server_takes_the_keys_of_tokens_in_their_order() -> None:

@@ -13,6 +13,7 @@ from cais_operator.cluster import Children
 from cais_operator.consumers import Directory
 from cais_operator.identities import DISCOVERY, KEYS
 from cais_operator.reconcile import Reconciler
+from cais_operator.restarts import Restarts
 from cais_operator.rotation import Turns
 from cais_operator.world import World
 from operator_builders import NOW, SETTINGS, registry
@@ -55,6 +56,7 @@ class Clock:
 def operator(made: Bench, clock: Clock) -> Reconciler:
     found = Reconciler(
         turns=Turns(),
+        restarts=Restarts(Children(), SETTINGS, lambda _: None),
         cluster=made.cluster,
         children=Children(),
         directory=Directory(),

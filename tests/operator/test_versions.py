@@ -86,8 +86,8 @@ DOCUMENT = {"tokens": {"keyFile": "k"}, "quota": 5, "access": {"rules": [], "iss
 )
 def test_a_pinned_server_is_written_what_it_reads(later: set[str], left: dict[str, Any]) -> None:
     fields = {**versions.FIELDS, **dict.fromkeys(later, Field(since=LATER))}
-    assert readable(DOCUMENT, "0.1.9", fields) == left
-    for newer in ("0.2.0", "0.2.0-rc.1", "1.0.0", None):
+    assert readable(DOCUMENT, Version(0, 1, 9), fields) == left
+    for newer in (LATER, Version.parse("0.2.0-rc.1"), Version(1, 0, 0), None):
         assert readable(DOCUMENT, newer, fields) == DOCUMENT
 
 

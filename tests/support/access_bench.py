@@ -15,6 +15,7 @@ from cais_operator.cluster import Children, Object
 from cais_operator.consumers import Account, Directory, accounts
 from cais_operator.reconcile import Reconciler
 from cais_operator.resource import Key, Registry, RegistryAccess, parse, parse_access
+from cais_operator.restarts import Restarts
 from cais_operator.rotation import Turns
 from cais_operator.settings import Settings
 from operator_builders import SETTINGS, body
@@ -83,6 +84,7 @@ class AccessBench(Bench):
             directory.relabel(namespace, labels)
         registry = Reconciler(
             turns=Turns(),
+            restarts=Restarts(children, self.settings, lambda _: None),
             cluster=self.cluster,
             children=children,
             directory=directory,

@@ -13,6 +13,7 @@ from cais_operator.observed import ServerState
 from cais_operator.reconcile import Reconciler
 from cais_operator.registry_api import Way
 from cais_operator.resource import Key
+from cais_operator.restarts import Restarts
 from cais_operator.rotation import Turns
 from operator_builders import NOW, SETTINGS, body
 from support.fake_cluster import FakeCluster
@@ -66,13 +67,15 @@ class Bench:
     now: datetime = NOW
 
     def operator(self, turns: Turns | None = None) -> Reconciler:
+        children = Children()
         return Reconciler(
             cluster=self.cluster,
-            children=Children(),
+            children=children,
             directory=Directory(),
             server=self.server,
             settings=SETTINGS,
             turns=turns or Turns(),
+            restarts=Restarts(children, SETTINGS, lambda _: None),
             now=lambda: self.now,
         )
 
@@ -109,13 +112,17 @@ class Bench:
 
     def load(self) -> None:
         """Let the pods run and the server load what it was given."""
-        self.run_pods()
+        self.load_of("team")
+
+    def load_of(self, name: str) -> None:
+        """The same of another Registry."""
+        self.run_pods(name)
         objects = self.cluster.objects
-        users = objects["Secret", "team-a", "team-users"]
-        keys = objects["Secret", "team-a", "team-token-keys"]
-        config = objects["ConfigMap", "team-a", "team-config"]
+        users = objects["Secret", "team-a", f"{name}-users"]
+        keys = objects["Secret", "team-a", f"{name}-token-keys"]
+        config = objects["ConfigMap", "team-a", f"{name}-config"]
         has_tls = "tls" in json.loads(config["data"]["server.yaml"])
-        tls = objects["Secret", "team-a", "team-tls"] if has_tls else None
+        tls = objects["Secret", "team-a", f"{name}-tls"] if has_tls else None
         self.server.files = desired.loaded_files(config, users, tls, keys)
 
     def run_pods(self, name: str = "team") -> None:

@@ -8,7 +8,7 @@ and WATCH going, `children` remembers what the watches showed, `fields` compares
 from cais_operator.cluster.children import Child, Children, child_of, identity, keys_of
 from cais_operator.cluster.client import Client
 from cais_operator.cluster.connect import Connection, connect
-from cais_operator.cluster.fields import digest, own_digest
+from cais_operator.cluster.fields import digest, own_digest, part_digest
 from cais_operator.cluster.finding import find
 from cais_operator.cluster.interface import Cluster, Expired, Object, Selection, WatchEvent
 from cais_operator.cluster.kinds import CHILD_KINDS, OPTIONAL_KINDS, Kind, kind_of
@@ -36,4 +36,5 @@ __all__ = [
     "keys_of",
     "kind_of",
     "own_digest",
+    "part_digest",
 ]

@@ -47,12 +47,16 @@ class Child:
         version: Its resourceVersion.
         digest: What it holds of our last apply (`fields.own_digest`).
         body: The parts of it that are judged.
+        template: Of a Deployment, the same digest of its pod template.
+        image: Of a Deployment, that of its first container.
     """
 
     uid: str
     version: str
     digest: str
     body: Object
+    template: str = ""
+    image: str = ""
 
 
 class Children:
@@ -75,6 +79,10 @@ class Children:
         if before is None or before.uid != child.uid or not _older(child, before):
             self._known[identity(live)] = child
         return child
+
+    def of_kind(self, kind: str) -> Iterator[Object]:
+        """Yield what is kept of all objects of a kind."""
+        return (child.body for one, child in self._known.items() if one[0] == kind)
 
     def drop(self, live: Object) -> None:
         """Forget a deleted object, unless another one has taken its name since."""
@@ -108,12 +116,21 @@ def child_of(live: Object) -> Child:
     body |= {part: live[part] for part in _KEPT.get(live["kind"], ()) if part in live}
     if live["kind"] == "ConfigMap" and _BUNDLE in (live.get("data") or {}):
         body["data"] = {_BUNDLE: live["data"][_BUNDLE]}
+    is_server = live["kind"] == "Deployment"
     return Child(
         uid=metadata["uid"],
         version=metadata["resourceVersion"],
         digest=own_digest(live),
         body=body,
+        template=own_digest(live, "spec", "template") if is_server else "",
+        image=_image(live) if is_server else "",
     )
+
+
+def _image(live: Object) -> str:
+    """Return the image of a Deployment's first container; empty when there is none."""
+    spec = ((live.get("spec") or {}).get("template") or {}).get("spec") or {}
+    return str(next((one.get("image") for one in spec.get("containers") or ()), ""))
 
 
 def keys_of(live: Mapping[str, Any]) -> Iterator[Key]:

@@ -13,6 +13,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping
+from functools import reduce
 from typing import Any
 
 from cais_operator import names
@@ -33,8 +34,13 @@ def digest(manifest: Mapping[str, Any]) -> str:
     return _hash(bare)
 
 
-def own_digest(live: Mapping[str, Any]) -> str:
-    """Return the digest of what the live object still holds of our last apply.
+def part_digest(part: object) -> str:
+    """Return the digest of a part of a desired object in normal form; see `own_digest`."""
+    return _hash(part)
+
+
+def own_digest(live: Mapping[str, Any], *path: str) -> str:
+    """Return the digest of what the live object, or a part of it, still holds of our last apply.
 
     Empty when we never applied it, and when the entry does not describe the object: anyone who
     may write the object may write its managedFields, so nothing in them may end the operator.
@@ -42,8 +48,9 @@ def own_digest(live: Mapping[str, Any]) -> str:
     try:
         for entry in live.get("metadata", {}).get("managedFields") or ():
             if _is_ours(entry):
-                return _hash(_project(live, entry.get("fieldsV1") or {}))
-    except (AttributeError, RecursionError, TypeError, ValueError):
+                own = _project(live, entry.get("fieldsV1") or {})
+                return _hash(reduce(lambda part, name: part[name], path, own))
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
         _log.warning("managedFields of an object cannot be read: taken for not ours")
     return ""
 

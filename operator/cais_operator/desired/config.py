@@ -17,6 +17,7 @@ from cais_operator.observed import Live
 from cais_operator.render import Manifest, render
 from cais_operator.resource import Registry, RetentionRule, Rule, Spec
 from cais_operator.settings import Settings
+from cais_operator.versions import Version
 
 _CONFIG_KEY = identities.CONFIG_KEY
 
@@ -32,6 +33,7 @@ def config_map(
     settings: Settings,
     known: Issuers = NOBODY,
     grants: tuple[Grant, ...] = (),
+    reader: Version | None = None,
 ) -> Manifest:
     """Return the ConfigMap with the server's configuration; its text is JSON, which is YAML.
 
@@ -40,11 +42,12 @@ def config_map(
         settings: Of the operator.
         known: Issuers of tokens; whom others would name is nobody.
         grants: What consumers of other namespaces may do.
+        reader: The version of the server that reads it; the one that the spec asks for if None.
     """
     live = _live_part(registry, known)
     live["access"]["rules"] += [_granted(one) for one in grants]
     parts = {**static_part(), **live, "tokens": _tokens(registry, settings)}
-    parts = versions.readable(parts, registry.spec.version)
+    parts = versions.readable(parts, reader or versions.pinned(registry))
     text = json.dumps(parts, indent=2, ensure_ascii=False)
     data = {_CONFIG_KEY: text + "\n", **identities.files(known)}
     context = _ConfigMap(name=names.config_map(registry), data=data)

@@ -32,6 +32,9 @@ def _running(deployment: Live, observed: Observed) -> Condition | None:
     if status.get("updatedReplicas", 0) and status.get("availableReplicas", 0):
         return None
     reason = next(_reasons(observed.pods), None)
+    if observed.is_late:
+        message = f"the server is not ready again since it was upgraded: {reason or 'it starts'}"
+        return _not_yet("RestartFailed", message)
     if reason is None:
         return _not_yet("PodStarting", "the server's pod is starting")
     return _not_yet("PodNotReady", f"the server's pod is not ready: {reason}")
@@ -69,6 +72,7 @@ def _loaded(registry: Registry, observed: Observed) -> Condition:
         shown = ", ".join(PurePosixPath(path).name for path in late) or "its configuration"
         return _not_yet("ConfigurationLoading", f"the server has not loaded {shown} yet")
     message = "the server runs with the configuration, users and certificate as asked for"
+    message += f"; {observed.turn}" if observed.turn else ""
     return Condition(type=_TYPE, status="True", reason="Serving", message=message)
 
 

@@ -65,7 +65,12 @@ def _applied(connection: SqliteConnection) -> list[Applied]:
     if not connection.execute(table):
         return []
     rows = connection.execute("SELECT version, compatible_from, program FROM schema_version")
-    return [Applied(version=row[0], compatible_from=row[1], program=row[2]) for row in rows]
+    return [
+        Applied(
+            version=row["version"], compatible_from=row["compatible_from"], program=row["program"]
+        )
+        for row in rows
+    ]
 
 
 def _apply(connection: SqliteConnection, migration: Migration) -> None:
