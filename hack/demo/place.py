@@ -17,14 +17,16 @@ class Place:
 
     Attributes:
         where: Where the cluster keeps its things.
+        name: The folder in there for files and credentials of who works here; the demo's.
     """
 
     where: Places
+    name: str = "demo"
 
     @property
     def work(self) -> Path:
-        """Return the demo's own folder; it goes with the cluster."""
-        folder = self.where.run / "demo"
+        """Return the folder of who works here; it goes with the cluster."""
+        folder = self.where.run / self.name
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cluster of these tests: the one of `make cluster-up`, or the one CLUSTER_CONTEXT names."""
+"""The cluster of these tests: the one of `make demo`, or the one that CLUSTER_CONTEXT names.
+
+Files run beside each other, each against Registries in namespaces of its own. What changes
+something for all of them is marked `alone`; in files named `test_z_*` every test is.
+"""
 
 import os
 import secrets
@@ -10,21 +14,32 @@ from pathlib import Path
 import pytest
 
 from clusterkit.places import places
-from demo.place import ROOT, Place
-from e2e.kit import Cluster, Tenant, mode_of, permit
-
-COLD = 3600  # seconds; the first demo on a machine builds Kubernetes
+from demo.names import NAMESPACE, REGISTRY
+from demo.place import Place
+from e2e.kit import Answer, Cluster, Tenant, mode_of, permit, until
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = [item for item in items if item.path.parent == Path(__file__).parent]
-    for item in here:
-        item.add_marker(pytest.mark.timeout(COLD if item is here[0] else 600))
+    for item in items:
+        if item.path.parent != Path(__file__).parent:
+            continue
+        if not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(600))
+        if item.path.name.startswith("test_z_"):
+            item.add_marker(pytest.mark.alone)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what good tests printed: figures, and what a person would have seen."""
+    for report in terminalreporter.getreports("passed"):
+        if report.when == "call" and report.capstdout:
+            terminalreporter.write_line(f"\n{report.nodeid}\n{report.capstdout.rstrip()}")
 
 
 @pytest.fixture(scope="session")
-def place() -> Place:
-    found = Place(where=places())
+def place(worker_id: str) -> Place:
+    """Where this worker of the test run types its commands; credentials are not shared."""
+    found = Place(where=places(), name=f"e2e-{worker_id}")
     asked = os.environ.get("CLUSTER_CONTEXT", "")
     command = ["kubectl", "config", "current-context", "--kubeconfig", str(found.where.kubeconfig)]
     environment = dict(found.machine.environment)
@@ -37,35 +52,19 @@ def place() -> Place:
     return found
 
 
-def run_demo() -> str:
-    """Run the demo as a person does; return all that it printed."""
-    done = subprocess.run(
-        ["make", "demo"],
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    kept = ROOT / "build" / "demo.txt"
-    kept.parent.mkdir(exist_ok=True)
-    kept.write_text(done.stdout)
-    assert done.returncode == 0, done.stdout[-6000:]
-    return done.stdout
+def is_busy(answer: Answer) -> bool:
+    """Whether the API server had no time for an answer."""
+    return answer.code != 0 and "Unable to connect" in answer.err
 
 
 @pytest.fixture(scope="session")
-def demo(place: Place) -> str:
-    """The transcript of the demo, which brings up cluster, images, operator and a registry."""
-    print(f"the cluster is in {place.where.run}")  # noqa: T201  # for the person who runs the tests
-    return run_demo()
-
-
-@pytest.fixture(scope="session")
-def cluster(place: Place, demo: str) -> Cluster:
-    assert "steps done" in demo
-    return Cluster(place=place)
+def cluster(place: Place) -> Cluster:
+    found = Cluster(place=place)
+    assert mode_of(place), "there is no cluster: first `make demo`"
+    get = ("kubectl", "get", "registry", REGISTRY, "--namespace", NAMESPACE)
+    installed = until(lambda: found.run(*get), lambda answer: not is_busy(answer))
+    assert installed.code == 0, f"first `make demo`: {installed.err}"
+    return found
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 from demo.setup import tags
 from e2e.kit import Cluster, Tenant, until
 
+pytestmark = pytest.mark.alone
 SYSTEM = "cais-system"
 OPERATOR = "app.kubernetes.io/name=cais-operator"
 
