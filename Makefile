@@ -114,7 +114,7 @@ ledger: install ## Kill the server, and cut its power, hundreds of times; what w
 
 .PHONY: test
 test: ## Every rung of tests, from style to whole cluster
-	$(MAKE) check
+	$(MAKE) -j $(JOBS) --output-sync check
 	$(MAKE) processes
 	$(MAKE) e2e
 

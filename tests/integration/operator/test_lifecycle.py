@@ -76,7 +76,7 @@ def test_material_survives_restarts(place: Place, tmp_path: Path) -> None:
         assert place.material() | {"ci": place.secret("team-user-ci")} == before
 
 
-@pytest.mark.parametrize("after", [1, 3, 6, 10, 13])
+@pytest.mark.parametrize("after", [1, 6, 13])  # at any request: test_reconcile_races
 def test_killed_after_so_many_children_it_converges(
     place: Place, tmp_path: Path, after: int
 ) -> None:
