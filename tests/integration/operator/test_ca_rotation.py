@@ -96,6 +96,11 @@ def authority(place: Place, key: str = "tls.crt") -> str:
     return base64.b64decode(data.get(key, "")).decode()
 
 
+def told(place: Place) -> set[str]:
+    events = place.api.request("GET", place.path("Event", namespace=place.system))["items"]
+    return {one["reason"] for one in events}
+
+
 async def until(what: Callable[[], object], words: str) -> None:
     await asyncio.to_thread(wait_for, what, words)
 
@@ -121,6 +126,7 @@ async def test_no_request_fails_while_the_ca_is_replaced_and_the_operator_restar
             assert await asked(servers, new) == [False, False, False]
             servers[2].is_behind = True
             await until(lambda: authority(place) == new, "the new CA signs")
+            await until(lambda: "AuthorityRotationReplacing" in told(place), "it was said")
         async with operator(place, servers):  # another process goes on
             await one_server_is_behind(place, servers)
             assert await asked(servers, new) == [True, True, False]
@@ -136,8 +142,7 @@ async def test_no_request_fails_while_the_ca_is_replaced_and_the_operator_restar
             await until(lambda: clients.count > done + 50, "more requests")
     assert clients.failures == []
     assert clients.count > 100
-    events = place.api.request("GET", place.path("Event", namespace=place.system))["items"]
-    assert {one["reason"] for one in events} >= TOLD
+    assert told(place) >= TOLD
 
 
 async def one_server_is_behind(place: Place, servers: list[Mounted]) -> None:
