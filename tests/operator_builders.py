@@ -11,11 +11,17 @@ from cais_operator import desired, pki
 from cais_operator.certificates import Authority, Leaf
 from cais_operator.credentials import Passwords, with_others
 from cais_operator.names import Hosts
-from cais_operator.resource import Registry, parse
+from cais_operator.resource import Key, Registry, parse
 from cais_operator.settings import Settings
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SETTINGS = Settings()
+
+
+async def nobody_else(_kind: str, _key: Key) -> None:
+    """No other installation is there."""
+
+
 WAY = desired.Way(host="team.team-a.svc")
 HOSTS = Hosts(dns=("team.team-a.svc", "registry.example.com"), ips=("10.96.7.7",))
 

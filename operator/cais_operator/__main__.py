@@ -141,6 +141,7 @@ _OPTIONS: Mapping[str, Callable[[str], object]] = {
     "namespaces": _list,
     "kubeconfig": Path,
     "system_namespace": str,
+    "role": str,
     "registry_image": str,
     "image_pull_policy": _one_of("Always", "IfNotPresent", "Never"),
     "image_pull_secrets": _list,
@@ -160,6 +161,7 @@ _OPTIONS: Mapping[str, Callable[[str], object]] = {
 _HELP = {
     "kubeconfig": ("FILE", "how to reach the API server"),
     "system_namespace": ("NAME", "where the CA's Secret and the leader's Lease live"),
+    "role": ("NAME", "ClusterRole, or Role in each namespace, with which what marks them goes"),
     "registry_image": ("IMAGE", "image of the registry server"),
     "image_pull_policy": ("POLICY", "Always, IfNotPresent or Never"),
     "image_pull_secrets": ("NAMES", "pull Secrets in each Registry's namespace, by commas"),

@@ -14,6 +14,7 @@ from cais_operator.cluster import Children, Client, Connection, Selection, conne
 from cais_operator.consumers import Directory
 from cais_operator.errors import CaisError
 from cais_operator.handshake import Handshake, TlsHandshake
+from cais_operator.installation import Installation
 from cais_operator.leader import Leader
 from cais_operator.loops import Loops
 from cais_operator.metrics import Metrics
@@ -50,6 +51,8 @@ class App:
         self._queue = WorkQueue(clock)
         self._metrics = Metrics(queued=lambda: len(self._queue), age=self._queue.age)
         children, directory = Children(), Directory()
+        self._installation = Installation(self._cluster, children, settings)
+        self._metrics.refused.set_function(self._installation.refused)
         self._access = self._access_loops(children, directory)
         self._loops = self._registry_loops(
             children, directory, server or HttpRegistryApi(), handshake or TlsHandshake()
@@ -74,10 +77,11 @@ class App:
             settings=settings,
             turns=turns,
             restarts=restarts,
+            take=self._installation.take,
         )
         rotator = Rotator(
             cluster=cluster,
-            survey=Survey(cluster, children, handshake, settings),
+            survey=Survey(cluster, children, handshake, settings, self._installation.is_anothers),
             settings=settings,
             turns=turns,
             metrics=self._metrics.authority,
@@ -91,6 +95,7 @@ class App:
             restarts=restarts,
             access=self._access,
             rotator=rotator,
+            installation=self._installation,
             metrics=self._metrics,
             settings=settings,
             clock=self._clock,
@@ -102,12 +107,14 @@ class App:
             children=children,
             directory=directory,
             settings=self._settings,
+            take=self._installation.take,
         )
         return AccessLoops(
             cluster=self._cluster,
             directory=directory,
             registries=self._queue,
             reconciler=reconciler,
+            installation=self._installation,
             metrics=self._metrics,
             settings=self._settings,
             clock=self._clock,

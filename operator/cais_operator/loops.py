@@ -20,6 +20,7 @@ from cais_operator.cluster import (
 )
 from cais_operator.demand import Demand
 from cais_operator.errors import CaisError
+from cais_operator.installation import NAME, Installation
 from cais_operator.metrics import Metrics
 from cais_operator.nodes import Nodes
 from cais_operator.queue import WorkQueue
@@ -51,6 +52,7 @@ class Loops:
         restarts: Restarts,
         access: AccessLoops,
         rotator: Rotator,
+        installation: Installation,
         metrics: Metrics,
         settings: Settings,
         clock: Callable[[], float],
@@ -62,6 +64,7 @@ class Loops:
         self._restarts = restarts
         self._access = access
         self._rotator = rotator
+        self._installation = installation
         self._authority_changed = asyncio.Event()
         self._settings = settings
         self._clock = clock
@@ -81,6 +84,8 @@ class Loops:
             for watch in self._watches:
                 await watch.synced.wait()
             _log.info("%d children known", len(self._children))
+            await self._installation.settle()
+            group.create_task(self._installation.keep())
             group.create_task(self._resync())
             group.create_task(self._rotate())
             group.create_task(self._restarts.run())
@@ -94,6 +99,8 @@ class Loops:
 
     def stuck(self) -> str | None:
         """Return what has made no progress for long; None when all does."""
+        if self._installation.is_waiting:
+            return None
         age = max(self._queue.age(), self._access.queue.age())
         if age > _STUCK:
             return f"a Registry or RegistryAccess has been due for {age:.0f} s"
@@ -107,23 +114,38 @@ class Loops:
         oldest = min(watch.last_answer or 0.0 for watch in self._watches)
         if self._clock() - oldest > _STALE:
             return f"the API server has not answered for {self._clock() - oldest:.0f} s"
-        return None
+        return self._installation.unready()
 
     async def _look(self, key: Key) -> float | None:
+        if self._installation.is_anothers(key.namespace):
+            return self._leave(key)
         outcome = Outcome(after=0.0)
         try:
             outcome = await self._reconciler.reconcile(key)
         finally:
             self._tell_nodes(key, outcome)
         if outcome.after is None:
-            self._references.forget(key)
-            self._keys.forget(key)
-            self._demand.forget(key)
+            self._forget(key)
+            await self._installation.leave(names.KIND, key)
         else:
-            self._references.set(key, outcome.references)
-            self._keys.set(key, outcome.key_files)
-            self._demand.set(key, outcome.kinds)
+            self._note(key, outcome)
         return outcome.after
+
+    def _leave(self, key: Key) -> float:
+        """Have nothing to do with a Registry of another installation, while it is that."""
+        self._note(key, Outcome(after=None))
+        self._tell_nodes(key, Outcome(after=None))
+        return self._settings.resync
+
+    def _note(self, key: Key, outcome: Outcome) -> None:
+        self._references.set(key, outcome.references)
+        self._keys.set(key, outcome.key_files)
+        self._demand.set(key, outcome.kinds)
+
+    def _forget(self, key: Key) -> None:
+        self._references.forget(key)
+        self._keys.forget(key)
+        self._demand.forget(key)
 
     def _tell_nodes(self, key: Key, outcome: Outcome) -> None:
         if self._nodes is None:
@@ -233,8 +255,17 @@ class Loops:
             return  # the echo of our own write
         for key in keys:
             self._queue.add(key)
+        if identity(live)[::2] == ("ConfigMap", NAME):
+            self._look_at(live["metadata"]["namespace"])
         if self._is_authority(live):
             self._authority(before.body if before else None, live)
+
+    def _look_at(self, namespace: str) -> None:
+        """Look at all of a namespace: whose it is has changed."""
+        for key in self._references.known():
+            if key.namespace == namespace:
+                self._queue.add(key)
+        self._access.look_at(namespace)
 
     def _authority(self, before: Object | None, live: Object) -> None:
         """Pass a change of the CA's Secret on; what the rotation notes for people is none."""

@@ -89,6 +89,11 @@ class Metrics:
         self.leading = Gauge(
             "cais_leading", "1 while this process is the leader.", registry=registry
         )
+        self.refused = Gauge(
+            "cais_refused_namespaces",
+            "Namespaces with Registries that another installation looks after.",
+            registry=registry,
+        )
         self.authority = AuthorityGauges(registry)
         self.rollout = RolloutGauges(registry)
         depth = Gauge("cais_queue_depth", "Registries that wait for a look.", registry=registry)

@@ -8,7 +8,7 @@ ready yet" are status. `ApiUnavailable` and `Conflict` leave as exceptions: the 
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -83,11 +83,13 @@ class Reconciler:
         settings: Settings,
         turns: Turns,
         restarts: Restarts,
+        take: Callable[[str, Key], Awaitable[None]],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._cluster = cluster
         self._settings = settings
         self._now = now
+        self._take = take
         self._observer = Observer(cluster, children)
         self._writer = Writer(cluster, children)
         self._generator = Generator(cluster, self._writer, settings, turns)
@@ -109,6 +111,7 @@ class Reconciler:
         body = await self._read(key)
         if body is None:
             return Outcome(after=None)
+        await self._take(names.KIND, key)
         try:
             registry = resource.parse(body)
         except InvalidSpec as invalid:

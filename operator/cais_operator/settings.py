@@ -17,6 +17,7 @@ class Settings:
         namespaces: Namespaces to look at; empty means all.
         kubeconfig: File to reach the API server with; None means in-cluster, then the default.
         system_namespace: Where the installation's CA Secret and Lease live.
+        role: Name of the installation's ClusterRole, or of its Role in each of the namespaces.
         registry_image: Image of the registry server.
         image_pull_policy: For every pod made by the operator.
         image_pull_secrets: Names of pull Secrets in each Registry's namespace.
@@ -37,6 +38,7 @@ class Settings:
     namespaces: tuple[str, ...] = ()
     kubeconfig: Path | None = None
     system_namespace: str = "cais-system"
+    role: str = ""
     registry_image: str = f"cais-registry:{__version__}"
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     image_pull_secrets: tuple[str, ...] = ()

@@ -45,12 +45,27 @@ class Survey:
     """Looks at every Registry, and remembers nothing."""
 
     def __init__(
-        self, cluster: Cluster, children: Children, handshake: Handshake, settings: Settings
+        self,
+        cluster: Cluster,
+        children: Children,
+        handshake: Handshake,
+        settings: Settings,
+        is_anothers: Callable[[str], bool],
     ) -> None:
+        """Say with what it looks.
+
+        Args:
+            cluster: Where the Registries are.
+            children: What is known of theirs.
+            handshake: Shows what a server serves.
+            settings: For the namespaces.
+            is_anothers: Tells whether another installation looks after a namespace.
+        """
         self._cluster = cluster
         self._children = children
         self._handshake = handshake
         self._settings = settings
+        self._is_anothers = is_anothers
 
     async def unpublished(self, authority: Authority, now: datetime) -> tuple[Waiting, ...]:
         """Return whose clients would not find the whole bundle."""
@@ -109,7 +124,11 @@ class Survey:
         for namespace in self._settings.namespaces or (None,):
             bodies, _ = await self._cluster.list(Selection(kind=names.KIND, namespace=namespace))
             found.extend(_one(body) for body in bodies if _is_there(body))
-        issued = [one for one in found if one.registry.spec.tls.is_issued]
+        issued = [
+            one
+            for one in found
+            if one.registry.spec.tls.is_issued and not self._is_anothers(one.key.namespace)
+        ]
         return sorted(issued, key=lambda one: (one.key.namespace, one.key.name))
 
     async def _told_to_nodes(self) -> Mapping[Key, str]:

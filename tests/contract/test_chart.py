@@ -83,6 +83,10 @@ def test_roles_ask_for_no_wildcard_and_no_power_over_roles() -> None:
     rules = [
         rule for kind in ("ClusterRole", "Role") for role in of_kind(kind) for rule in role["rules"]
     ]
+    over_roles = [rule for rule in rules if "rbac.authorization.k8s.io" in rule["apiGroups"]]
+    own = {"resources": ["clusterroles"], "resourceNames": ["cais-operator"], "verbs": ["get"]}
+    assert over_roles == [{"apiGroups": ["rbac.authorization.k8s.io"], **own}]
+    rules.remove(over_roles[0])
     asked = {
         word for rule in rules for key in ("apiGroups", "resources", "verbs") for word in rule[key]
     }
@@ -132,7 +136,8 @@ def test_operator_understands_the_arguments_of_its_pod() -> None:
     args = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
     given = __main__._parser().parse_args(args)
     found = __main__.settings_from(given, {})
-    assert found == Settings(registry_image=f"cais-registry:{__version__}")
+    image = f"cais-registry:{__version__}"
+    assert found == Settings(role="cais-operator", registry_image=image)
 
 
 def settings_of(node: Any, prefix: str = "") -> set[str]:

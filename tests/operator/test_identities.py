@@ -16,7 +16,7 @@ from cais_operator.reconcile import Reconciler
 from cais_operator.restarts import Restarts
 from cais_operator.rotation import Turns
 from cais_operator.world import World
-from operator_builders import NOW, SETTINGS, registry
+from operator_builders import NOW, SETTINGS, nobody_else, registry
 from support.issuer import published, rsa
 from support.operator_bench import KEY, Bench, bench
 
@@ -62,6 +62,7 @@ def operator(made: Bench, clock: Clock) -> Reconciler:
         directory=Directory(),
         server=made.server,
         settings=SETTINGS,
+        take=nobody_else,
         now=lambda: NOW,
     )
     found._identities = identities.Identities(made.cluster, clock)

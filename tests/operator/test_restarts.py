@@ -18,7 +18,7 @@ from cais_operator.resource import Key
 from cais_operator.restarts import Restarts
 from cais_operator.rotation import Turns
 from cais_operator.settings import Settings
-from operator_builders import SETTINGS, body
+from operator_builders import SETTINGS, body, nobody_else
 from support.operator_bench import Bench
 
 OLD = replace(SETTINGS, registry_image="cais-registry:0.1.0", rollout_max_concurrent=2)
@@ -53,6 +53,7 @@ class Fleet(Bench):
             settings=settings,
             turns=Turns(),
             restarts=restarts,
+            take=nobody_else,
             now=lambda: self.now,
         )
         return reconciler, restarts

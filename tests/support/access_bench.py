@@ -18,7 +18,7 @@ from cais_operator.resource import Key, Registry, RegistryAccess, parse, parse_a
 from cais_operator.restarts import Restarts
 from cais_operator.rotation import Turns
 from cais_operator.settings import Settings
-from operator_builders import SETTINGS, body
+from operator_builders import SETTINGS, body, nobody_else
 from support.operator_bench import KEY, Bench
 
 ACCESS = Key("team-b", "web")
@@ -90,6 +90,7 @@ class AccessBench(Bench):
             directory=directory,
             server=self.server,
             settings=self.settings,
+            take=nobody_else,
             now=lambda: self.now,
         )
         consumer = AccessReconciler(
@@ -97,6 +98,7 @@ class AccessBench(Bench):
             children=children,
             directory=directory,
             settings=self.settings,
+            take=nobody_else,
             now=lambda: self.now,
         )
         return registry, consumer

@@ -15,7 +15,7 @@ from cais_operator.registry_api import Way
 from cais_operator.resource import Key
 from cais_operator.restarts import Restarts
 from cais_operator.rotation import Turns
-from operator_builders import NOW, SETTINGS, body
+from operator_builders import NOW, SETTINGS, body, nobody_else
 from support.fake_cluster import FakeCluster
 
 KEY = Key("team-a", "team")
@@ -76,6 +76,7 @@ class Bench:
             settings=SETTINGS,
             turns=turns or Turns(),
             restarts=Restarts(children, SETTINGS, lambda _: None),
+            take=nobody_else,
             now=lambda: self.now,
         )
 

@@ -179,14 +179,16 @@ def new_place(api: ApiServer) -> Place:
 
 
 @contextmanager
-def operator(place: Place, folder: Path, *arguments: str) -> Iterator[Operator]:
-    """Start `cais-operator run` for the place; killed at the end."""
+def operator(
+    place: Place, folder: Path, *arguments: str, everywhere: bool = False
+) -> Iterator[Operator]:
+    """Start `cais-operator run` for the place, or for all namespaces; killed at the end."""
     port = free_port()
     log = folder / f"operator-{port}.log"
     command = [
         *(sys.executable, "-m", "cais_operator", "run"),
         f"--kubeconfig={place.api.kubeconfig}",
-        f"--namespace={place.team}",
+        *([] if everywhere else [f"--namespace={place.team}"]),
         f"--system-namespace={place.system}",
         f"--health-listen=127.0.0.1:{port}",
         "--log-format=json",

@@ -85,6 +85,7 @@ async def operator(  # noqa: PLR0913 - what an operator is told
     more: tuple[str, ...] | None = (),
     kubeconfig: Path | None = None,
     node_trust: str = "",
+    role: str = "",
 ) -> AsyncIterator[None]:
     """Run it until the block ends.
 
@@ -95,6 +96,7 @@ async def operator(  # noqa: PLR0913 - what an operator is told
         more: Namespaces besides; None means all.
         kubeconfig: Who it is, if not the cluster's admin.
         node_trust: As in `Settings`.
+        role: The same.
     """
     settings = Settings(
         namespaces=() if more is None else (place.team, *more),
@@ -103,6 +105,7 @@ async def operator(  # noqa: PLR0913 - what an operator is told
         health_listen=f"127.0.0.1:{free_port()}",
         resync=resync,
         node_trust=node_trust,
+        role=role,
     )
     app = App(settings, await connect(settings.kubeconfig), server)
     running = asyncio.create_task(app.run())

@@ -79,7 +79,7 @@ class Installation(Bench):
         metrics = Metrics(queued=lambda: 0, age=lambda: 0)
         rotator = Rotator(
             cluster=self.cluster,
-            survey=Survey(self.cluster, Children(), self.handshake, self.settings),
+            survey=Survey(self.cluster, Children(), self.handshake, self.settings, lambda _: False),
             settings=self.settings,
             turns=turns,
             metrics=metrics.authority,

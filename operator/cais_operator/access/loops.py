@@ -12,6 +12,7 @@ from cais_operator.access.pullers import MARKED, added
 from cais_operator.access.reconcile import AccessReconciler
 from cais_operator.cluster import Cluster, Object, Selection, Watch
 from cais_operator.consumers import Directory
+from cais_operator.installation import Installation
 from cais_operator.metrics import Metrics
 from cais_operator.queue import WorkQueue
 from cais_operator.resource import Key
@@ -42,6 +43,7 @@ class AccessLoops:
         directory: Directory,
         registries: WorkQueue,
         reconciler: AccessReconciler,
+        installation: Installation,
         metrics: Metrics,
         settings: Settings,
         clock: Callable[[], float],
@@ -49,15 +51,22 @@ class AccessLoops:
         self._cluster = cluster
         self._directory = directory
         self._registries = registries
+        self._reconciler = reconciler
+        self._installation = installation
         self._settings = settings
         self._clock = clock
         self.queue = WorkQueue(clock)
-        self._workers = Workers(self.queue, metrics, reconciler.reconcile)
+        self._workers = Workers(self.queue, metrics, self._look)
         self.watches = tuple(self._all_watches())
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Start to work; the watches run and are synced."""
         self._workers.start(group, _WORKERS)
+
+    def look_at(self, namespace: str) -> None:
+        """Look at everything in a namespace."""
+        for key in self._directory.known(namespace):
+            self.queue.add(key)
 
     def registry_changed(self, registry: Key) -> None:
         """Look at everything that names a Registry: its owner may allow something else now."""
@@ -80,6 +89,14 @@ class AccessLoops:
         if live["kind"] in _SERVES:
             for registry in registries:
                 self.registry_changed(registry)
+
+    async def _look(self, key: Key) -> float | None:
+        if self._installation.is_anothers(key.namespace):
+            return self._settings.resync
+        after = await self._reconciler.reconcile(key)
+        if after is None:
+            await self._installation.leave(names.ACCESS_KIND, key)
+        return after
 
     def _all_watches(self) -> Iterator[Watch]:
         for place in self._settings.namespaces or (None,):

@@ -8,7 +8,7 @@ believed.
 
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,19 +32,21 @@ _SOON = 10.0  # seconds between looks at what is missing and shown by no watch
 class AccessReconciler:
     """Holds the tools; knows nothing of any RegistryAccess between two calls."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - built in one place
         self,
         *,
         cluster: Cluster,
         children: Children,
         directory: Directory,
         settings: Settings,
+        take: Callable[[str, Key], Awaitable[None]],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._cluster = cluster
         self._directory = directory
         self._settings = settings
         self._now = now
+        self._take = take
         self._sources = Sources(cluster, children, settings)
         self._secrets = Secrets(cluster)
         self._pullers = Pullers(cluster)
@@ -64,6 +66,7 @@ class AccessReconciler:
         if body is None:
             await self._pullers.release(key)
             return None
+        await self._take(names.ACCESS_KIND, key)
         try:
             access = resource.parse_access(body)
         except InvalidSpec as invalid:

@@ -9,7 +9,7 @@ from cais_operator import names
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """One kind of object; all are namespaced but Namespace, which is only listed and watched.
+    """One kind of object; all are namespaced but Namespace and ClusterRole, which are only read.
 
     Attributes:
         name: As in `kind`.
@@ -59,6 +59,8 @@ _OTHERS = (
     Kind(name="Pod", api_version="v1", plural="pods"),
     Kind(name="Event", api_version="v1", plural="events"),
     Kind(name="Lease", api_version="coordination.k8s.io/v1", plural="leases"),
+    Kind(name="Role", api_version="rbac.authorization.k8s.io/v1", plural="roles"),
+    Kind(name="ClusterRole", api_version="rbac.authorization.k8s.io/v1", plural="clusterroles"),
 )
 _BY_NAME = {kind.name: kind for kind in (*CHILD_KINDS, *OPTIONAL_KINDS, *_OTHERS)}
 

@@ -131,7 +131,13 @@ async def live(stage: Stage, kind: str, namespace: str) -> None:
     api.request("POST", f"/api/v1/namespaces/{TEAM}/pods", _pod())
     node_trust = SYSTEM if stage.more is None else ""
     async with operator(
-        place, server, resync=1, more=stage.more, kubeconfig=stage.kubeconfig, node_trust=node_trust
+        place,
+        server,
+        resync=1,
+        more=stage.more,
+        kubeconfig=stage.kubeconfig,
+        node_trust=node_trust,
+        role="cais-operator",
     ):
         await _in_thread(place.create_registry, {"access": ISSUED, "consumers": CONSUMERS})
         await _in_thread(place.wait_complete)
