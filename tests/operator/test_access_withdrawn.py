@@ -129,6 +129,20 @@ async def test_a_paused_registry_is_not_touched() -> None:
     assert USER in made.users()
 
 
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("team-users", "htpasswd"), ("team-token-keys", "keys"), ("team-tls", "tls.crt")],
+)
+async def test_a_secret_that_somebody_has_emptied_does_not_stop_the_story(
+    name: str, key: str
+) -> None:
+    made = await broken_bench()
+    del made.cluster.objects["Secret", "team-a", name]["data"][key]
+    await made.operator().reconcile(KEY)
+    assert made.condition("Stalled")["status"] == "True"
+    assert made.condition("Ready")["status"] == "False"
+
+
 async def test_of_two_that_write_the_users_the_slower_one_looks_again() -> None:
     made = await broken_bench()
     made.drop_access()

@@ -149,3 +149,10 @@ def test_the_labels_that_a_selector_looks_at_are_known() -> None:
         match_expressions=(LabelRequirement(key="c", operator="Exists"),),
     )
     assert keys(selector) == {"a", "c"}
+
+
+def test_a_refusal_is_short_and_whole_however_much_was_asked_and_is_allowed() -> None:
+    allowed, asked = ([f"{letter * 200}{number}" for number in range(8)] for letter in "xy")
+    found = refused(*({**ALLOWED, "repositories": allowed} for _ in range(9)), repositories=asked)
+    assert len(found.message) < 1024  # where a condition cuts
+    assert "; and 6 more are not allowed; allowed is: " in found.message

@@ -5,7 +5,7 @@ A Registry that a namespace may not use looks like one that is not there: the sa
 words. Only a namespace that the owner has selected is told what is allowed to it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cais_operator import names
@@ -15,7 +15,9 @@ from cais_operator.errors import Problem
 from cais_operator.resource import Consumer, Key, Registry, RegistryAccess, Rotation
 
 _WITH = {"create": "push"}  # who may overwrite may do without
-_MOST_SHOWN = 8  # allowances in a message
+_MOST_SHOWN = 4  # allowances in a message
+_SHOWN = 60  # characters of each
+_MOST_PROBLEMS = 2  # the same: a condition has an end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +77,7 @@ def judge(
         return _unavailable(access.registry)
     problems = tuple(_problems(access, allowed))
     if problems:
-        return Refusal(reason="NotAllowed", message="; ".join(map(str, problems)))
+        return Refusal(reason="NotAllowed", message=_words(problems, allowed))
     return Grant(
         user=names.account(access),
         uid=access.uid,
@@ -105,9 +107,16 @@ def _problems(access: RegistryAccess, allowed: tuple[Consumer, ...]) -> Iterator
         if refused:
             rule = (
                 f"the owner of Registry {'/'.join(access.registry)} does not allow this namespace "
-                f"to {' and '.join(refused)} there; allowed is: {_shown(allowed)}"
+                f"to {' and '.join(refused)} there"
             )
             yield Problem(field=f"spec.repositories[{at}]", value=repository, rule=rule)
+
+
+def _words(problems: Sequence[Problem], allowed: tuple[Consumer, ...]) -> str:
+    words = "; ".join(map(str, problems[:_MOST_PROBLEMS]))
+    left_out = len(problems) - _MOST_PROBLEMS
+    more = f"; and {left_out} more are not allowed" if left_out > 0 else ""
+    return f"{words}{more}; allowed is: {_shown(allowed)}"
 
 
 def _is_inside(repository: str, action: str, allowed: tuple[Consumer, ...], prover: Prover) -> bool:
@@ -121,5 +130,6 @@ def _is_inside(repository: str, action: str, allowed: tuple[Consumer, ...], prov
 
 def _shown(allowed: tuple[Consumer, ...]) -> str:
     parts = [f"{', '.join(one.actions)} in {' and '.join(one.repositories)}" for one in allowed]
+    parts = [one if len(one) <= _SHOWN else f"{one[:_SHOWN]}..." for one in parts]
     more = "; and more" if len(parts) > _MOST_SHOWN else ""
     return "; ".join(parts[:_MOST_SHOWN]) + more

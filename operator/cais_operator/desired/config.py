@@ -19,6 +19,7 @@ from cais_operator.resource import Registry, RetentionRule, Rule, Spec
 from cais_operator.settings import Settings
 from cais_operator.versions import Version
 
+_HTPASSWD_KEY = "htpasswd"
 _CONFIG_KEY = identities.CONFIG_KEY
 
 
@@ -64,30 +65,40 @@ def ca_config_map(registry: Registry, settings: Settings, bundle: str) -> Manife
 def loaded_files(config: Live, users: Live, tls: Live | None, keys: Live) -> dict[str, str]:
     """Return path to SHA-256 (hex) of what the server should report as loaded (`GET config`).
 
+    Nothing where somebody has emptied a Secret: it is put right as soon as it may be.
+
     Args:
         config: The configuration's ConfigMap, wanted or live.
         users: The users Secret.
         tls: The TLS Secret; None without TLS.
         keys: The Secret with the keys of tokens.
     """
-    contents = {
-        names.CONFIG_FILE: config["data"][_CONFIG_KEY].encode(),
-        **identities.keys_in(config),
-        names.HTPASSWD_FILE: _htpasswd(users),
-        names.TOKEN_KEYS_FILE: base64.b64decode(keys["data"][token_keys.FILE]),
+    secret = {
+        names.HTPASSWD_FILE: _decoded(users, _HTPASSWD_KEY),
+        names.TOKEN_KEYS_FILE: _decoded(keys, token_keys.FILE),
     }
     if tls is not None:
-        contents[names.TLS_CERT_FILE] = base64.b64decode(tls["data"]["tls.crt"])
+        secret[names.TLS_CERT_FILE] = _decoded(tls, "tls.crt")
+    config_text = config["data"][_CONFIG_KEY].encode()
+    contents = {names.CONFIG_FILE: config_text, **identities.keys_in(config)}
+    for path, content in secret.items():
+        if content is None:
+            return {}
+        contents[path] = content
     return {path: hashlib.sha256(content).hexdigest() for path, content in contents.items()}
 
 
 def has_loaded(files: Mapping[str, str], users: Live) -> bool:
     """Return whether a server that has loaded such files lets in whom the users Secret names."""
-    return files.get(names.HTPASSWD_FILE) == hashlib.sha256(_htpasswd(users)).hexdigest()
+    content = _decoded(users, _HTPASSWD_KEY)
+    return content is not None and (
+        files.get(names.HTPASSWD_FILE) == hashlib.sha256(content).hexdigest()
+    )
 
 
-def _htpasswd(users: Live) -> bytes:
-    return base64.b64decode(users["data"]["htpasswd"])
+def _decoded(secret: Live, key: str) -> bytes | None:
+    text = (secret.get("data") or {}).get(key)
+    return None if text is None else base64.b64decode(text)
 
 
 def static_part() -> dict[str, Any]:
