@@ -21,10 +21,11 @@ _BUILD = Path(__file__).resolve().parents[1] / "build"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gets:
-    """What wrk saw: requests and bytes each second, 99th percentile in milliseconds."""
+    """What wrk saw: requests and bytes each second, percentiles in milliseconds."""
 
     rate: float
     bytes_rate: float
+    p50: float
     p99: float
 
 
@@ -38,6 +39,7 @@ def gets(url: str, *, connections: int = 16, seconds: float = 3.0, login: str = 
     return Gets(
         rate=float(_found(r"Requests/sec:\s+([0-9.]+)", text)),
         bytes_rate=_quantity(_found(r"Transfer/sec:\s+(\S+)", text)),
+        p50=_quantity(_found(r"\n\s+50%\s+(\S+)", text)),
         p99=_quantity(_found(r"\n\s+99%\s+(\S+)", text)),
     )
 

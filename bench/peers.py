@@ -44,11 +44,15 @@ class Peer:
 
 @contextmanager
 def ours(
-    folder: Path, pair: tuple[Path, Path] | None, more: Mapping[str, Any] | None = None
+    folder: Path,
+    pair: tuple[Path, Path] | None,
+    more: Mapping[str, Any] | None = None,
+    *,
+    cost: int = 4,
 ) -> Iterator[Peer]:
     """Ours: users and rules, so that each request is authorised; pulls need no login."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "users").write_text(htpasswd(bench="x"))
+    (folder / "users").write_text(htpasswd(cost=cost, bench="x"))
     config = {
         "auth": {"htpasswdFile": str(folder / "users")},
         "access": {"anonymous": ["pull"], "rules": _RULES},

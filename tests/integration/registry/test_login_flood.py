@@ -14,8 +14,8 @@ import bcrypt
 from support.registry import Server, htpasswd, running
 
 COST = 10  # as passwords are hashed where it counts
-GUESSERS = 8
-PULLS = 300
+GUESSERS = 24  # more than may wait for a check
+PULLS = 100
 
 
 @contextmanager
@@ -57,5 +57,4 @@ def test_a_flood_of_wrong_passwords_fails_no_pull(tmp_path: Path) -> None:
         with repeated(GUESSERS, guess(server, seen)):
             answers = Counter(server.ask("GET", "/v2/a/manifests/v1").status for _ in range(PULLS))
         assert answers == {200: PULLS}
-        assert set(seen) <= {401, 429}
-        assert seen[401]
+        assert set(seen) == {401, 429}
