@@ -5,39 +5,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
-from e2e.kit import Tenant, condition, until
+from e2e.changes import asked, login, named, reason
+from e2e.kit import Tenant, until
 from e2e.pods import pod, pulled
 
-NAME = "kubernetes.io/metadata.name"
 PATH = "/v2/apps/one/manifests/1"
-
-
-def asked(owner: Tenant, consumer: Tenant) -> dict[str, Any]:
-    return {
-        "apiVersion": "cais.dev/v1alpha1",
-        "kind": "RegistryAccess",
-        "metadata": {"name": "web", "namespace": consumer.namespace},
-        "spec": {
-            "registryRef": {"name": owner.name, "namespace": owner.namespace},
-            "repositories": ["apps/*"],
-            "actions": ["pull"],
-            "secretName": "registry",
-            "serviceAccounts": ["default"],
-        },
-    }
-
-
-def reason(consumer: Tenant) -> str:
-    """Return why the access is ready, or not."""
-    return str(condition(consumer.get("registryaccess", "web") or {}, "Ready").get("reason"))
-
-
-def login(consumer: Tenant) -> str:
-    """Return what a pod of the consumer logs in with now."""
-    found = (consumer.secret("registry", key) for key in ("username", "password"))
-    return ":".join(found)
 
 
 @dataclass(slots=True)
@@ -77,12 +50,10 @@ def test_access_is_allowed_used_rotated_and_ended(new_tenant: Callable[[], Tenan
     owner.wait_ready()
     owner.log_in_as_admin()
     owner.push("apps/one:1")
-    answer = consumer.cluster.apply(asked(owner, consumer))
+    answer = consumer.cluster.apply(asked(owner, consumer, "apps/*"))
     assert answer.code == 0, answer.err
     until(lambda: reason(consumer), lambda found: found == "RegistryUnavailable")
-    selector = {"matchLabels": {NAME: consumer.namespace}}
-    allowed = {"namespaceSelector": selector, "repositories": ["apps/**"], "actions": ["pull"]}
-    owner.apply(consumers=[allowed])
+    owner.apply(consumers=[named(consumer, "apps/**")])
     until(lambda: reason(consumer), lambda found: found == "Granted")
 
     image = f"{owner.address}/apps/one:1"

@@ -8,16 +8,15 @@ own and sent once.
 import base64
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from e2e.changes import AIM, BUSY, may_pull, password, status, took
 from e2e.kit import Tenant, until
 from e2e.traffic import RATES, Load, steady
 from support.leaks import leaks
 
-AIM = 5.0  # seconds from a change at the API server to its effect
-BUSY = 3.0  # times as long as that may take on a machine that does all the rest, too
 OVERLAP = "30s"
 PUBLIC = (".crt", "username", "previous-until")
 
@@ -25,28 +24,6 @@ PUBLIC = (".crt", "username", "previous-until")
 def access(*actions: str) -> dict[str, Any]:
     rule = {"users": ["ci"], "repositories": ["load/**", "kept/**"], "actions": [*actions]}
     return {"users": [{"name": "ci"}], "rules": [rule], "rotationOverlap": OVERLAP}
-
-
-def took(change: Callable[[], object], came: Callable[[], bool]) -> float:
-    """Make a change; return the seconds from its acceptance until it shows."""
-    change()
-    began = time.monotonic()
-    until(came, bool)
-    return time.monotonic() - began
-
-
-def password(tenant: Tenant) -> str:
-    found = tenant.get("secret", "team-user-ci")
-    return base64.b64decode(found["data"]["password"]).decode() if found else ""
-
-
-def status(tenant: Tenant, login: str) -> int:
-    return tenant.ask("/v2/", user=login)[0]
-
-
-def may_pull(tenant: Tenant, login: str) -> bool:
-    """Tell whether a login is known and its rule is in force: one comes before the other."""
-    return tenant.ask("/v2/kept/app/manifests/stays", user=login)[0] == 200
 
 
 def test_users_passwords_and_rules_change_under_traffic_without_a_failed_request(
