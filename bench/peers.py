@@ -16,7 +16,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from support.registry import htpasswd, running, wait_until
+from support.registry import hashed, running, wait_until
 
 LOGIN = "bench:x"
 OURS = "cais"
@@ -52,7 +52,7 @@ def ours(
 ) -> Iterator[Peer]:
     """Ours: users and rules, so that each request is authorised; pulls need no login."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "users").write_text(htpasswd(cost=cost, bench="x"))
+    (folder / "users").write_text(f"bench:{hashed('x', cost)}\n")
     config = {
         "auth": {"htpasswdFile": str(folder / "users")},
         "access": {"anonymous": ["pull"], "rules": _RULES},

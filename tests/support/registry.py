@@ -45,10 +45,13 @@ def digest_of(content: bytes, algorithm: str = "sha256") -> str:
     return f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"
 
 
-def htpasswd(*, cost: int = 4, **users: str) -> str:
-    """A file of users; bcrypt as cheap as it can be, where nothing else is said."""
-    hashes = {u: bcrypt.hashpw(p.encode(), bcrypt.gensalt(cost)).decode() for u, p in users.items()}
-    return "".join(f"{user}:{hashed}\n" for user, hashed in hashes.items())
+def htpasswd(**users: str) -> str:
+    """A file of users; bcrypt as cheap as it can be."""
+    return "".join(f"{user}:{hashed(password)}\n" for user, password in users.items())
+
+
+def hashed(password: str, cost: int = 4) -> str:
+    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(cost)).decode()
 
 
 def make_certificate(folder: Path, name: str = "server") -> tuple[Path, Path]:

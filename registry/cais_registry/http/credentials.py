@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -22,6 +22,8 @@ from cais_registry.model.errors import TooManyRequests, Unauthorized
 _THREADS: Final = 2
 _MOST_WAITING: Final = 64
 _MOST_WAITING_EACH: Final = 16  # of one address, and of one user: a flood leaves room for others
+_HOLD_SECONDS: Final = 1.0  # before someone is told that too much waits
+_MOST_HELD: Final = 1024
 _NICE: Final = 19  # the lowest priority
 _REMEMBERED: Final = 1024
 _REMEMBER_SECONDS: Final = 300.0
@@ -43,16 +45,25 @@ class Verifier:
             none.
     """
 
-    def __init__(self, users: Users, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        users: Users,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         """Start with these users.
 
         Args:
             users: bcrypt hashes by name.
             clock: Seconds.
+            sleep: Waits for seconds.
         """
         self._headers: dict[bytes, tuple[str, float]] = {}
         self.replace(users)
         self._clock = clock
+        self._sleep = sleep
+        self._held = 0
         self._key = secrets.token_bytes(32)
         self._verified: OrderedDict[bytes, float] = OrderedDict()
         self._running: dict[bytes, asyncio.Task[bytes | None]] = {}
@@ -133,12 +144,23 @@ class Verifier:
             is_full = any(self._waiting[who] >= _MOST_WAITING_EACH for who in asked_by)
             if is_full or len(self._running) >= _MOST_WAITING:
                 self.outcomes["throttled"] += 1
+                await self._hold_back()
                 raise TooManyRequests("too many passwords are being checked; try again in a second")
             task = asyncio.create_task(self._check(secret, hashes))
             self._running[question] = task
             self._waiting.update(asked_by)
             task.add_done_callback(lambda _: self._ended(question, asked_by))
         return await asyncio.shield(task)
+
+    async def _hold_back(self) -> None:
+        """Let a refusal wait: told at once, a flood would ask again at once, and fill the loop."""
+        if self._held >= _MOST_HELD:
+            return
+        self._held += 1
+        try:
+            await self._sleep(_HOLD_SECONDS)
+        finally:
+            self._held -= 1
 
     def _ended(self, question: bytes, asked_by: tuple[tuple[str, str], ...]) -> None:
         self._running.pop(question, None)
