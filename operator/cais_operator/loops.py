@@ -2,7 +2,6 @@
 """What runs all the time on the leader: watches feed the queue, workers empty it."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Iterable
 
@@ -30,6 +29,7 @@ from cais_operator.resource import Key
 from cais_operator.restarts import Restarts
 from cais_operator.rotator import Rotator
 from cais_operator.settings import Settings
+from cais_operator.waiting import woken
 from cais_operator.workers import Workers
 
 _log = logging.getLogger(__name__)
@@ -160,8 +160,7 @@ class Loops:
         while True:
             self._authority_changed.clear()
             pause = await self._rotation_step()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._authority_changed.wait(), pause)
+            await woken(self._authority_changed, pause)
 
     async def _rotation_step(self) -> float:
         try:

@@ -17,6 +17,7 @@ from cais_operator.cluster import Cluster, Selection
 from cais_operator.errors import CaisError, NotFound
 from cais_operator.node_trust.entries import FILE, Entry, decode, encode
 from cais_operator.resource import Key, Registry
+from cais_operator.waiting import woken
 from cais_operator.world import World, cluster_ips
 
 _TOGETHER = 0.5  # seconds in which further changes are waited for
@@ -84,8 +85,7 @@ class Nodes:
         while not await self._tried(self._take_over):  # noqa: ASYNC110 - the API server is asked
             await asyncio.sleep(_PAUSE)
         while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), self._resync)
+            await woken(self._changed, self._resync)
             await asyncio.sleep(_TOGETHER)
             self._changed.clear()
             if not await self._tried(self._publish):

@@ -12,6 +12,7 @@ import random
 from collections.abc import Callable
 
 from cais_operator.resource import Key
+from cais_operator.waiting import woken
 
 _FIRST_PAUSE = 0.5  # seconds after a failure, doubled with each, up to
 _LONGEST_PAUSE = 60.0
@@ -165,7 +166,4 @@ class WorkQueue:
     async def _wait(self) -> None:
         due = self._schedule.next_due()
         pause = None if due is None else max(0.0, due - self._clock())
-        try:
-            await asyncio.wait_for(self._wake.wait(), pause)
-        except TimeoutError:
-            return
+        await woken(self._wake, pause)

@@ -6,7 +6,6 @@ here is only who waits, which the first look at each Registry brings about anew.
 """
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from cais_operator.rollout import Cause, Fleet, Stage, Template
 from cais_operator.settings import Settings
 from cais_operator.status.conditions import stamp
 from cais_operator.versions import Version
+from cais_operator.waiting import woken
 from cais_operator.world import World
 
 CHANGE_CAUSE = "kubernetes.io/change-cause"  # what `kubectl rollout history` shows
@@ -121,10 +121,7 @@ class Restarts:
             self._wake.clear()
             for key in list(self._waiting)[: self._free()]:
                 self._invite(key)
-            # not `wait_for`: before Python 3.12 it may swallow that the task is cancelled
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK if self._waiting else None):
-                    await self._wake.wait()
+            await woken(self._wake, _LOOK if self._waiting else None)
 
     def _turn(self, key: Key) -> bool:
         if self._free() > 0:

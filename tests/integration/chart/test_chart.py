@@ -237,3 +237,18 @@ def test_wrong_value_is_refused_by_name(setting: str, named: str) -> None:
     with pytest.raises(subprocess.CalledProcessError) as refused:
         chart.template(["--set", setting])
     assert named in refused.value.stderr
+
+
+def test_how_servers_restart_after_an_upgrade_is_handed_on() -> None:
+    values = "rollout.maxConcurrent=2,rollout.maxFailed=3,rollout.deadline=90s"
+    args = operator_pod(render("--set", values))["containers"][0]["args"]
+    found = settings_from(_parser().parse_args(args), {})
+    assert (found.rollout_max_concurrent, found.rollout_max_failed) == (2, 3)
+    assert found.rollout_deadline.total_seconds() == 90
+
+
+@pytest.mark.parametrize("value", ["maxConcurrent=0", "maxFailed=0", "deadline=soon", "most=1"])
+def test_a_rollout_that_cannot_be_is_refused_by_its_name(value: str) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        render("--set", f"rollout.{value}")
+    assert "rollout" in refused.value.stderr
