@@ -87,7 +87,7 @@ def main(arguments: Sequence[str]) -> int:
     crds = copied_crds()
     if not check:
         _write(crds)  # before rendering: the chart carries them
-    install = {INSTALL: install_manifest(template())}
+    install = {INSTALL: install_manifest(template(["--skip-tests"]))}
     if not check:
         _write(install)
         return 0

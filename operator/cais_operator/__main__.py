@@ -147,6 +147,8 @@ _OPTIONS: Mapping[str, Callable[[str], object]] = {
     "image_pull_secrets": _list,
     "cluster_domain": str,
     "health_listen": _address,
+    "registry_listen": _one_of("0.0.0.0", "::"),  # noqa: S104 - in a pod of its own
+    "ip_family_policy": _one_of("SingleStack", "PreferDualStack", "RequireDualStack"),
     "resync": _seconds,
     "workers": _count(64),
     "rollout_max_concurrent": _count(1000),
@@ -167,6 +169,8 @@ _HELP = {
     "image_pull_secrets": ("NAMES", "pull Secrets in each Registry's namespace, by commas"),
     "cluster_domain": ("DOMAIN", "DNS domain of the cluster"),
     "health_listen": ("HOST:PORT", "address of /healthz, /readyz and /metrics"),
+    "registry_listen": ("ADDRESS", "where registries' pods listen: 0.0.0.0, or :: for IPv6 too"),
+    "ip_family_policy": ("POLICY", "SingleStack, PreferDualStack or RequireDualStack, of Services"),
     "resync": ("SECONDS", "how often every Registry is looked at without a reason"),
     "workers": ("COUNT", "Registries that are worked on at once"),
     "rollout_max_concurrent": ("COUNT", "servers that restart at once after an upgrade"),

@@ -7,6 +7,8 @@ import os
 import socket
 import time
 import uuid
+from collections.abc import Mapping
+from typing import Any
 
 from cais_operator import handlers, health, names
 from cais_operator.access import AccessLoops, AccessReconciler
@@ -47,9 +49,14 @@ class App:
         self._clock = clock
         self._settings = settings
         self._connection = connection
-        self._cluster = Client(connection)
         self._queue = WorkQueue(clock)
-        self._metrics = Metrics(queued=lambda: len(self._queue), age=self._queue.age)
+        self._metrics = Metrics(
+            queued=lambda: len(self._queue),
+            age=self._queue.age,
+            watches=lambda: self._loops.watches,
+            clock=clock,
+        )
+        self._cluster = Client(connection, self._metrics.requested)
         children, directory = Children(), Directory()
         self._installation = Installation(self._cluster, children, settings)
         self._metrics.refused.set_function(self._installation.refused)
@@ -159,7 +166,11 @@ class App:
             return "the API server has not answered about the Lease"
         return None
 
-    def _changed(self, key: Key) -> None:
+    def _changed(self, key: Key, status: Mapping[str, Any] | None) -> None:
+        if status is None:
+            self._metrics.census.forget(key)
+        else:
+            self._metrics.census.note(key, status)
         if self._leader.leading:  # the next leader lists them all
             self._queue.add(key)
             self._access.registry_changed(key)

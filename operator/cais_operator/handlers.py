@@ -18,12 +18,15 @@ from cais_operator.settings import Settings
 _PAGE = 500  # objects of one LIST request
 _QUIET = 1.0  # seconds between two watches
 
+Changed = Callable[[Key, Mapping[str, Any] | None], None]
+"""Is told the key of a Registry, and its status; None when it was deleted."""
+
 
 async def listen(
     *,
     settings: Settings,
     connection: Connection,
-    changed: Callable[[Key], None],
+    changed: Changed,
     cleanup: Callable[[], Awaitable[None]],
     stop: asyncio.Event,
 ) -> None:
@@ -32,7 +35,7 @@ async def listen(
     Args:
         settings: For the namespaces.
         connection: How to reach the API server.
-        changed: Called with the key of every Registry seen or changed.
+        changed: Called with every Registry seen or changed.
         cleanup: Awaited at the end, before kopf cancels what still runs.
         stop: Ends it.
     """
@@ -47,7 +50,7 @@ async def listen(
 
 def _registry(
     connection: Connection,
-    changed: Callable[[Key], None],
+    changed: Changed,
     cleanup: Callable[[], Awaitable[None]],
 ) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
@@ -57,8 +60,9 @@ def _registry(
         return await _connection_info(connection)
 
     @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=registry)
-    async def event(body: Mapping[str, Any], **_: Any) -> None:  # noqa: ANN401 - see above
-        changed(Key(body["metadata"]["namespace"], body["metadata"]["name"]))
+    async def event(body: Mapping[str, Any], **more: Any) -> None:  # noqa: ANN401 - see above
+        key = Key(body["metadata"]["namespace"], body["metadata"]["name"])
+        changed(key, None if more["type"] == "DELETED" else body.get("status") or {})
 
     @kopf.on.cleanup(registry=registry)
     async def finish(**_: Any) -> None:  # noqa: ANN401 - see above
@@ -90,4 +94,5 @@ async def _connection_info(connection: Connection) -> kopf.ConnectionInfo:
         token=token or None,
         certificate_path=found.certificate_path,
         private_key_path=found.key_path,
+        trust_env=True,  # the same proxy as our own client
     )

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`/healthz`, `/readyz` and `/metrics` on one small port."""
 
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -26,7 +27,7 @@ async def serve(listen: str, vitals: Vitals, metrics: Callable[[], bytes]) -> we
     """Start to answer; the caller cleans the runner up.
 
     Args:
-        listen: `host:port`.
+        listen: `host:port`; `[::]` takes IPv4 as well.
         vitals: Judges.
         metrics: Returns the text of `/metrics`.
 
@@ -44,9 +45,15 @@ async def serve(listen: str, vitals: Vitals, metrics: Callable[[], bytes]) -> we
     app.router.add_get("/metrics", numbers)
     runner = web.AppRunner(app, handle_signals=False, access_log=None)
     await runner.setup()
-    host, _, port = listen.rpartition(":")
-    await web.TCPSite(runner, host.strip("[]") or None, int(port)).start()
+    await web.SockSite(runner, _socket(listen)).start()
     return runner
+
+
+def _socket(listen: str) -> socket.socket:
+    host, _, port = listen.rpartition(":")
+    host = host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, int(port)), family=family, dualstack_ipv6=host == "::")
 
 
 def _judged_by(

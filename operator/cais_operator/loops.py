@@ -40,7 +40,11 @@ _LIST_PAUSE = 5.0  # seconds until the next try to list the Registries
 
 
 class Loops:
-    """Built once; `run` never returns."""
+    """Built once; `run` never returns.
+
+    Attributes:
+        watches: Of children and consumers, which run all the time.
+    """
 
     def __init__(  # noqa: PLR0913 - built in one place
         self,
@@ -68,8 +72,9 @@ class Loops:
         self._authority_changed = asyncio.Event()
         self._settings = settings
         self._clock = clock
+        self._census = metrics.census
         self._workers = Workers(queue, metrics, self._look)
-        self._watches = (*self._child_watches(), *access.watches)
+        self.watches = (*self._child_watches(), *access.watches)
         self._references = References(cluster, queue, clock)
         self._keys = References(cluster, queue, clock, kind="ConfigMap")
         place = settings.node_trust
@@ -79,9 +84,9 @@ class Loops:
     async def run(self) -> None:
         """Watch, wait until all children are known, then work."""
         async with asyncio.TaskGroup() as group:
-            for watch in self._watches:
+            for watch in self.watches:
                 group.create_task(watch.run())
-            for watch in self._watches:
+            for watch in self.watches:
                 await watch.synced.wait()
             _log.info("%d children known", len(self._children))
             await self._installation.settle()
@@ -104,14 +109,14 @@ class Loops:
         age = max(self._queue.age(), self._access.queue.age())
         if age > _STUCK:
             return f"a Registry or RegistryAccess has been due for {age:.0f} s"
-        idle = [one for one in self._watches if self._clock() - one.last_try > _STUCK]
+        idle = [one for one in self.watches if self._clock() - one.last_try > _STUCK]
         return f"{len(idle)} watches have stopped" if idle else None
 
     def behind(self) -> str | None:
         """Return why what is known of the cluster may be old; None when it is not."""
-        if not all(watch.synced.is_set() for watch in self._watches):
+        if not all(watch.synced.is_set() for watch in self.watches):
             return "the children have not been listed yet"
-        oldest = min(watch.last_answer or 0.0 for watch in self._watches)
+        oldest = min(watch.last_answer or 0.0 for watch in self.watches)
         if self._clock() - oldest > _STALE:
             return f"the API server has not answered for {self._clock() - oldest:.0f} s"
         return self._installation.unready()
@@ -133,6 +138,7 @@ class Loops:
 
     def _leave(self, key: Key) -> float:
         """Have nothing to do with a Registry of another installation, while it is that."""
+        self._census.forget(key)
         self._note(key, Outcome(after=None))
         self._tell_nodes(key, Outcome(after=None))
         return self._settings.resync
@@ -143,6 +149,7 @@ class Loops:
         self._demand.set(key, outcome.kinds)
 
     def _forget(self, key: Key) -> None:
+        self._census.forget(key)
         self._references.forget(key)
         self._keys.forget(key)
         self._demand.forget(key)

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the operator counts about itself, in Prometheus text."""
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
+from cais_operator.census import Census
 from cais_operator.rollout import Fleet
 
 _BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)  # seconds
@@ -71,10 +76,98 @@ class RolloutGauges:
         self._stages.labels("failed").set(len(fleet.failed))
 
 
-class Metrics:
-    """Counters of one process; nothing global."""
+class Watched(Protocol):
+    """What a watch tells of itself; see `cluster.Watch`."""
 
-    def __init__(self, *, queued: Callable[[], float], age: Callable[[], float]) -> None:
+    last_answer: float | None
+    ends: dict[str, int]
+
+    @property
+    def kind(self) -> str:
+        """Of the objects."""
+        ...
+
+
+class _Watches(Collector):
+    """Read from the watches when somebody asks."""
+
+    def __init__(
+        self, watches: Callable[[], Iterable[Watched]], clock: Callable[[], float]
+    ) -> None:
+        self._watches = watches
+        self._clock = clock
+
+    def describe(self) -> Iterator[Metric]:
+        """Have nothing asked at the start, when there are no watches."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the families."""
+        ends = CounterMetricFamily(
+            "cais_watch_restarts",
+            "Watches that ended and were begun anew, by kind and reason.",
+            labels=["kind", "reason"],
+        )
+        ages = GaugeMetricFamily(
+            "cais_watch_last_event_age_seconds",
+            "Since when the quietest watch of a kind has heard nothing.",
+            labels=["kind"],
+        )
+        counted: dict[tuple[str, str], int] = {}
+        oldest: dict[str, float] = {}
+        for watch in self._watches():
+            for reason, count in watch.ends.items():
+                counted[watch.kind, reason] = counted.get((watch.kind, reason), 0) + count
+            if watch.last_answer is not None:
+                age = self._clock() - watch.last_answer
+                oldest[watch.kind] = max(age, oldest.get(watch.kind, 0.0))
+        for (kind, reason), count in counted.items():
+            ends.add_metric([kind, reason], count)
+        for kind, age in oldest.items():
+            ages.add_metric([kind], age)
+        yield ends
+        yield ages
+
+
+class _Registries(Collector):
+    """Read from the census when somebody asks."""
+
+    def __init__(self, census: Census) -> None:
+        self._census = census
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the families."""
+        ready = GaugeMetricFamily(
+            "cais_registries", "Registries, by the status of Ready.", labels=["ready"]
+        )
+        for state, count in self._census.ready().items():
+            ready.add_metric([state], count)
+        yield ready
+        end = GaugeMetricFamily(
+            "cais_registries_certificate_expiry_timestamp_seconds",
+            "When the first of the Registries' certificates ends.",
+        )
+        first = self._census.first_end()
+        if first is not None:
+            end.add_metric([], first)
+        yield end
+
+
+class Metrics:
+    """Counters of one process; nothing global.
+
+    It is handed what to ask at each scrape: how many keys are `queued`, the `age` of the oldest in
+    seconds, all `watches` that run, and their `clock`.
+    """
+
+    def __init__(
+        self,
+        *,
+        queued: Callable[[], float],
+        age: Callable[[], float],
+        watches: Callable[[], Iterable[Watched]] = tuple,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         registry = CollectorRegistry()
         self._registry = registry
         self.reconciles = Counter(
@@ -96,15 +189,34 @@ class Metrics:
         )
         self.authority = AuthorityGauges(registry)
         self.rollout = RolloutGauges(registry)
-        depth = Gauge("cais_queue_depth", "Registries that wait for a look.", registry=registry)
-        depth.set_function(queued)
-        oldest = Gauge(
-            "cais_queue_age_seconds",
-            "For how long the oldest Registry in the queue has been due.",
+        self.census = Census()
+        registry.register(_Registries(self.census))
+        registry.register(_Watches(watches, clock))
+        self._requests = Counter(
+            "cais_api_requests",
+            "Requests to the API server, by verb and status code.",
+            ["verb", "code"],
             registry=registry,
         )
-        oldest.set_function(age)
+        _queue_gauges(registry, queued, age)
+
+    def requested(self, verb: str, code: str) -> None:
+        """Count a request to the API server; see `cluster.client.Count`."""
+        self._requests.labels(verb, code).inc()
 
     def text(self) -> bytes:
         """Return all of it in the text format."""
         return generate_latest(self._registry)
+
+
+def _queue_gauges(
+    registry: CollectorRegistry, queued: Callable[[], float], age: Callable[[], float]
+) -> None:
+    depth = Gauge("cais_queue_depth", "Registries that wait for a look.", registry=registry)
+    depth.set_function(queued)
+    oldest = Gauge(
+        "cais_queue_age_seconds",
+        "For how long the oldest Registry in the queue has been due.",
+        registry=registry,
+    )
+    oldest.set_function(age)

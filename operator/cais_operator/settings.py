@@ -23,6 +23,8 @@ class Settings:
         image_pull_secrets: Names of pull Secrets in each Registry's namespace.
         cluster_domain: DNS domain of the cluster.
         health_listen: `host:port` of /healthz, /readyz and /metrics.
+        registry_listen: Address that registries' pods listen at: all of IPv4, or `::` for IPv6 too.
+        ip_family_policy: Of the registries' Services; empty leaves it to the cluster.
         resync: Seconds after which every Registry is looked at again.
         workers: Registries reconciled at once.
         ca_overlap: How long clients have both CAs, before certificates change and after.
@@ -44,6 +46,8 @@ class Settings:
     image_pull_secrets: tuple[str, ...] = ()
     cluster_domain: str = "cluster.local"
     health_listen: str = "0.0.0.0:8080"
+    registry_listen: Literal["0.0.0.0", "::"] = "0.0.0.0"  # noqa: S104 - in a pod of its own
+    ip_family_policy: Literal["", "SingleStack", "PreferDualStack", "RequireDualStack"] = ""
     resync: float = 300.0
     workers: int = 8
     ca_overlap: timedelta = timedelta(hours=24)

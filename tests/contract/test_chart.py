@@ -2,6 +2,7 @@
 """The chart against the rest of the project; needs no helm (tests/integration/chart has it)."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -171,8 +172,32 @@ def test_every_value_has_a_schema_and_every_schema_entry_a_default() -> None:
 def test_every_alert_can_be_left_out_by_its_name() -> None:
     monitoring = json.loads((CHART / "values.schema.json").read_text())["properties"]["monitoring"]
     names = monitoring["properties"]["prometheusRule"]["properties"]["disabled"]["items"]["enum"]
-    (group,) = yaml.safe_load((CHART / "files" / "alerts" / "registry.yaml").read_text())["groups"]
-    assert names == [rule["alert"] for rule in group["rules"]]
+    files = sorted((CHART / "files" / "alerts").glob("*.yaml"))
+    groups = [group for file in files for group in yaml.safe_load(file.read_text())["groups"]]
+    assert names == [rule["alert"] for group in groups for rule in group["rules"]]
+
+
+def uncommented(text: str) -> Iterator[str]:
+    """Yield the values of a file of values that nothing is said about: beside them or above."""
+    above: dict[int, bool] = {}  # indentation to whether its newest key is commented, or its parent
+    comment = False
+    for line in text.splitlines():
+        stripped = line.strip()
+        indent = len(line) - len(line.lstrip())
+        if stripped.startswith("#") or not stripped:
+            comment = bool(stripped)
+            continue
+        key, _, value = stripped.partition(":")
+        said = comment or " # " in line
+        inherited = key in ("requests", "limits") and above.get(indent - 2, False)
+        above[indent], comment = said, False
+        if value.strip() and not said and not inherited:
+            yield key
+
+
+def test_every_value_is_documented_where_it_stands() -> None:
+    assert list(uncommented((CHART / "values.yaml").read_text())) == []
+    assert list(uncommented("# Said.\na: 1\nb:\n  c: 1  # said\n  d: 2\n")) == ["d"]
 
 
 @pytest.mark.parametrize("path", sorted(CHART.rglob("*.yaml")), ids=lambda path: path.name)

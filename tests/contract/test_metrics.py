@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The server's metrics: named by Prometheus's conventions, documented, and on the dashboard.
+"""Metrics: named by Prometheus's conventions, documented, on the dashboards and in the alerts.
 
 https://prometheus.io/docs/practices/naming/ and the checks of `promtool check metrics`.
 """
@@ -9,23 +9,28 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
 
+import promql_parser
 import pytest
 import yaml
 
 from cais_operator.metrics import Metrics
+from cais_operator.resource import Key
 from cais_registry.http import metrics
 from support.scraped import families, scrape
 
 ROOT = Path(__file__).parents[2]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
-DASHBOARD = ROOT / "charts" / "cais" / "files" / "dashboards" / "registry.json"
-ALERTS = ROOT / "charts" / "cais" / "files" / "alerts" / "registry.yaml"
+FILES = ROOT / "charts" / "cais" / "files"
+SIDES = ("registry", "operator")
 LABELS: Final = {
     "route", "method", "status", "status_class", "outcome", "kind",
     "version", "database", "storage",
+    "result", "phase", "ready", "verb", "code", "reason", "stage",
 }  # fmt: skip
 """None of them has a value that a client chooses (tests/integration/registry/test_metrics.py)."""
 
@@ -54,17 +59,34 @@ def faults(text: str) -> Iterator[str]:
                 yield f"{name} has the label {label}"
 
 
-def expected() -> set[str]:
-    return set(families(metrics.render(scrape())))
+def scraped(side: str) -> str:
+    """What one of the two programs says, with something of everything."""
+    text = (metrics.render(scrape()) if side == "registry" else of_operator()).decode()
+    return "".join(line for line in text.splitlines(True) if "_created" not in line)
 
 
-def test_names_follow_the_conventions() -> None:
-    text = metrics.render(scrape()).decode()
+def of_operator() -> bytes:
+    watch = SimpleNamespace(kind="Secret", last_answer=1.0, ends={"ended": 1})
+    made = Metrics(queued=lambda: 0, age=lambda: 0, watches=lambda: [watch], clock=lambda: 3.0)
+    made.census.note(Key("a", "b"), {"certificate": {"notAfter": "2026-03-01T00:00:00Z"}})
+    made.authority.note("Steady", ["Steady"], None, datetime.now(UTC))
+    made.reconciles.labels("done").inc()
+    made.requested("get", "200")
+    return made.text()
+
+
+def expected(side: str) -> set[str]:
+    return set(families(scraped(side).encode()))
+
+
+@pytest.mark.parametrize(("side", "least"), [("registry", 10), ("operator", 2)])
+def test_names_follow_the_conventions(side: str, least: int) -> None:
+    text = scraped(side)
     assert list(faults(text)) == []
     raw = [line for line in text.splitlines() if line.startswith("# TYPE")]
     counters = [line for line in raw if line.endswith(" counter")]
     assert all(line.split()[2].endswith("_total") for line in counters)
-    assert len(counters) > 10
+    assert len(counters) > least
 
 
 @pytest.mark.parametrize(
@@ -86,13 +108,13 @@ def test_a_name_that_does_not_is_found(text: str) -> None:
 
 def test_every_metric_is_documented_and_every_documented_one_exists() -> None:
     documented = set(re.findall(r"`(cais_[a-z_]+)(?:\{[a-z_, ]*\})?`", OPERATIONS))
-    server = {name for name in expected() if name.startswith("cais_")}
-    operator = Metrics(queued=lambda: 0, age=lambda: 0).text().decode()
-    assert documented == server | {name.removesuffix("_created") for name in families(operator)}
+    server = {name for name in expected("registry") if name.startswith("cais_")}
+    assert documented == server | expected("operator")
 
 
-def test_labels_are_documented_as_they_are() -> None:
-    for name, family in families(metrics.render(scrape())).items():
+@pytest.mark.parametrize("side", SIDES)
+def test_labels_are_documented_as_they_are(side: str) -> None:
+    for name, family in families(scraped(side).encode()).items():
         labels = sorted({label for s in family.samples for label in s.labels} - {"le"})
         if labels and name.startswith("cais_"):
             found = re.search(rf"`{name}\{{([a-z_, ]*)\}}`", OPERATIONS)
@@ -115,23 +137,41 @@ def used(text: str) -> set[str]:
     return {re.sub(r"_(bucket|count|sum)$", "", name) for name in _PROMQL_NAME.findall(text)}
 
 
-def strangers(text: str) -> set[str]:
+def dashboard(side: str) -> Any:
+    return json.loads((FILES / "dashboards" / f"{side}.json").read_text())
+
+
+def strangers(text: str, side: str) -> set[str]:
     """Metrics and labels of PromQL that a scrape does not have."""
     matchers = re.findall(r'([a-z_]+)(?:=~|!=|=)"', text)
     groups = re.findall(r"(?:by|on|without) \(([^)]*)\)", text)
-    grouped = {one for group in groups for one in group.split(", ")}
-    return (used(text) - expected()) | ({*matchers, *grouped} - LABELS - {"job", "instance", "le"})
+    grouped = {one for group in groups for one in group.split(", ") if one}
+    return (used(text) - expected(side)) | (
+        {*matchers, *grouped} - LABELS - {"job", "instance", "le"}
+    )
 
 
-def test_the_dashboard_uses_only_metrics_and_labels_that_exist() -> None:
-    found = list(expressions(json.loads(DASHBOARD.read_text())))
-    assert len(found) > 25
-    assert [strange for text in found for strange in strangers(text)] == []
+@pytest.mark.parametrize(("side", "least"), [("registry", 25), ("operator", 15)])
+def test_dashboards_use_only_metrics_and_labels_that_exist(side: str, least: int) -> None:
+    found = list(expressions(dashboard(side)))
+    assert len(found) > least
+    assert [strange for text in found for strange in strangers(text, side)] == []
 
 
-def test_the_dashboard_shows_nearly_everything() -> None:
-    shown = {name for text in expressions(json.loads(DASHBOARD.read_text())) for name in used(text)}
-    left = {name for name in expected() - shown if name.startswith("cais_")}
+@pytest.mark.parametrize("side", SIDES)
+def test_expressions_are_ones_that_prometheus_can_read(side: str) -> None:
+    shown = [one for one in expressions(dashboard(side)) if not one.startswith("label_values")]
+    asked = [*shown, *(alert["expr"] for alert in alerts(side))]
+    for text in asked:
+        promql_parser.parse(text.replace("$__rate_interval", "5m").replace("$__range", "1h"))
+    with pytest.raises(ValueError, match=r"brackets|paren|expect"):
+        promql_parser.parse("sum(cais_tags")
+
+
+def test_the_dashboards_show_nearly_everything() -> None:
+    shown = {name for side in SIDES for text in expressions(dashboard(side)) for name in used(text)}
+    there = expected("registry") | expected("operator")
+    left = {name for name in there - shown if name.startswith("cais_")}
     assert left <= {
         "cais_gc_run_seconds_total",
         "cais_gc_last_run_timestamp_seconds",
@@ -139,9 +179,9 @@ def test_the_dashboard_shows_nearly_everything() -> None:
     }
 
 
-def test_panels_of_the_dashboard_are_named_and_told_apart() -> None:
-    dashboard = json.loads(DASHBOARD.read_text())
-    panels = dashboard["panels"]
+@pytest.mark.parametrize("side", SIDES)
+def test_panels_of_a_dashboard_are_named_and_told_apart(side: str) -> None:
+    panels = dashboard(side)["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
     for panel in panels:
         assert panel["title"]
@@ -150,30 +190,32 @@ def test_panels_of_the_dashboard_are_named_and_told_apart() -> None:
         assert x + width <= 24
 
 
-def alerts() -> list[dict[str, Any]]:
-    groups = yaml.safe_load(ALERTS.read_text())["groups"]
+def alerts(side: str) -> list[dict[str, Any]]:
+    groups = yaml.safe_load((FILES / "alerts" / f"{side}.yaml").read_text())["groups"]
     return [rule for group in groups for rule in group["rules"]]
 
 
-def test_alerts_use_only_metrics_and_labels_that_exist() -> None:
-    assert len(alerts()) == len({alert["alert"] for alert in alerts()}) > 5
-    for alert in alerts():
+@pytest.mark.parametrize("side", SIDES)
+def test_alerts_use_only_metrics_and_labels_that_exist(side: str) -> None:
+    assert len(alerts(side)) == len({alert["alert"] for alert in alerts(side)}) > 5
+    for alert in alerts(side):
         assert used(alert["expr"]), alert["alert"]
-        assert strangers(alert["expr"]) == set(), alert["alert"]
+        assert strangers(alert["expr"], side) == set(), alert["alert"]
 
 
 def test_a_metric_or_label_that_does_not_exist_is_found() -> None:
     text = 'sum by (pod) (cais_nothing{user="x"}) and on (node) cais_tags'
-    assert strangers(text) == {"pod", "cais_nothing", "user", "node"}
+    assert strangers(text, "registry") == {"pod", "cais_nothing", "user", "node"}
 
 
 def test_each_alert_names_the_registry_says_what_to_do_and_is_documented() -> None:
     documented = re.findall(r"^\| `(Cais\w+)` \| (\w+) \|", OPERATIONS, re.MULTILINE)
-    assert documented == [(alert["alert"], alert["labels"]["severity"]) for alert in alerts()]
-    for alert in alerts():
+    every = [alert for side in SIDES for alert in alerts(side)]
+    assert documented == [(alert["alert"], alert["labels"]["severity"]) for alert in every]
+    for alert in every:
         told = alert["annotations"]
         assert set(told) == {"summary", "description"}
-        assert "{{ $labels.instance }}" in told["summary"]
+        assert "{{ $labels.instance }}" in told["summary"] or alert not in alerts("registry")
         assert re.search(
             r"\b(Look|Raise|Delete|The condition|The log)\b|says how", told["description"]
         )

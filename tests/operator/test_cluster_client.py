@@ -20,7 +20,9 @@ SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "names
 
 
 @asynccontextmanager
-async def client_of(handler: Handler, folder: Path) -> AsyncIterator[Client]:
+async def client_of(
+    handler: Handler, folder: Path, count: Callable[[str, str], None] | None = None
+) -> AsyncIterator[Client]:
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handler)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -38,7 +40,7 @@ async def client_of(handler: Handler, folder: Path) -> AsyncIterator[Client]:
             }
         )
     )
-    client = Client(await connect(path))
+    client = Client(await connect(path), count)
     try:
         yield client
     finally:
@@ -147,7 +149,7 @@ async def test_an_answer_that_is_not_the_api_servers_means_try_again(
 async def test_nobody_listening_means_try_again_and_the_token_is_not_told(tmp_path: Path) -> None:
     handler, _ = answering()
     async with client_of(handler, tmp_path) as client:
-        client._short.configuration.host = "http://127.0.0.1:1"
+        client._short.client.configuration.host = "http://127.0.0.1:1"
         with pytest.raises(errors.ApiUnavailable) as away:
             await client.get("Secret", "a", "s")
     assert "a-token" not in str(away.value)
@@ -227,3 +229,40 @@ async def test_a_document_that_is_not_given_is_an_error(
     async with client_of(handler, tmp_path) as client:
         with pytest.raises(kind):
             await client.document("/openid/v1/jwks", most=100)
+
+
+async def test_requests_are_counted_by_verb_and_how_they_ended(tmp_path: Path) -> None:
+    bodies: list[dict[str, Any]] = [{}, {"items": []}, {}, {}, {}]
+    statuses = (200, 200, 200, 200, 503)
+    answers = [
+        web.json_response(one, status=code) for one, code in zip(bodies, statuses, strict=True)
+    ]
+    handler, _ = answering(*answers)
+    counted: list[tuple[str, str]] = []
+    async with client_of(handler, tmp_path, lambda *one: counted.append(one)) as client:
+        await client.get("Secret", "a", "s")
+        await client.list(SERVICES)
+        await client.create(SECRET)
+        await client.apply(SECRET)
+        with pytest.raises(errors.ApiUnavailable):
+            await client.replace(SECRET)
+    assert counted == [
+        ("get", "200"),
+        ("list", "200"),
+        ("create", "200"),
+        ("patch", "200"),
+        ("update", "503"),
+    ]
+
+
+async def test_a_request_that_nobody_answers_is_counted_too(tmp_path: Path) -> None:
+    async def cut(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.close()
+        return web.Response()
+
+    counted: list[tuple[str, str]] = []
+    async with client_of(cut, tmp_path, lambda *one: counted.append(one)) as client:
+        with pytest.raises(errors.ApiUnavailable):
+            await client.create(SECRET)
+    assert counted == [("create", "error")]

@@ -2,6 +2,7 @@
 import base64
 import hashlib
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -216,3 +217,18 @@ def test_loaded_files_are_hashes_of_what_the_pod_mounts() -> None:
     }
     mounted = {mount["mountPath"] for mount in _container()["volumeMounts"]}
     assert {path.rsplit("/", 1)[0] for path in found} <= mounted
+
+
+def test_servers_listen_on_ipv6_where_that_is_a_setting_and_their_pods_start_anew() -> None:
+    team, six = registry(), replace(SETTINGS, registry_listen="::")
+    text = desired.config_map(team, six)["data"]["server.yaml"]
+    assert json.loads(text)["listen"] == "[::]:5000"
+    assert _config()["listen"] == "0.0.0.0:5000"
+    marks = [_pod(settings=one)["metadata"]["annotations"] for one in (SETTINGS, six)]
+    assert marks[0] != marks[1]
+
+
+def test_services_get_addresses_of_both_families_where_that_is_a_setting() -> None:
+    assert "ipFamilyPolicy" not in desired.service(registry(), SETTINGS)["spec"]
+    both = replace(SETTINGS, ip_family_policy="PreferDualStack")
+    assert desired.service(registry(), both)["spec"]["ipFamilyPolicy"] == "PreferDualStack"

@@ -22,6 +22,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 {{- end -}}
 
+{{- define "cais.testLabels" -}}
+app.kubernetes.io/name: cais-test
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
 {{- define "cais.nodeTrustSelector" -}}
 app.kubernetes.io/name: cais-node-trust
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -42,7 +51,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- $image := index .root.Values.image .image -}}
 {{- $tag := $image.tag | default .root.Chart.AppVersion -}}
 {{- with .root.Values.image.prefix }}{{ trimSuffix "/" . }}/{{ end -}}
-{{- printf "%s:%s" $image.repository $tag -}}
+{{- if $image.digest }}{{ printf "%s@%s" $image.repository $image.digest }}
+{{- else }}{{ printf "%s:%s" $image.repository $tag }}{{ end -}}
 {{- end -}}
 
 {{/* What the operator may do in a namespace whose Registries it looks after. */}}

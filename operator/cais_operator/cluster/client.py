@@ -6,7 +6,8 @@ client and Watch stay out (they validate, cache and retry in ways that cannot be
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -32,17 +33,22 @@ _STRICT = {"fieldValidation": "Strict"}
 _UNREACHABLE = (aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError)
 
 
+Count = Callable[[str, str], None]
+"""Is told of each request: its verb in Kubernetes' words, and the status or `error`."""
+
+
 class Client:
     """Implements `interface.Cluster` over HTTP."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._short = _api_client(connection, connections=100)
-        self._long = _api_client(connection, connections=0)  # watches: one each, no bound
+    def __init__(self, connection: Connection, count: Count | None = None) -> None:
+        count = count or _uncounted
+        self._short = _api_client(connection, count, connections=100)
+        self._long = _api_client(connection, count, connections=0)  # watches: one each, no bound
 
     async def close(self) -> None:
         """Close all connections."""
-        for client in (self._short, self._long):
-            await client.close()  # type: ignore[no-untyped-call]
+        for way in (self._short, self._long):
+            await way.client.close()  # type: ignore[no-untyped-call]
 
     async def get(self, kind: str, namespace: str, name: str) -> Object:
         """See `interface.Cluster`."""
@@ -206,8 +212,18 @@ class Client:
         return answer
 
 
+def _uncounted(verb: str, code: str) -> None:
+    del verb, code
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    client: ApiClient
+    count: Count
+
+
 async def _request(  # noqa: PLR0913, PLR0917 - what a request has
-    client: ApiClient,
+    way: _Way,
     method: str,
     path: str,
     query: Mapping[str, str],
@@ -217,7 +233,7 @@ async def _request(  # noqa: PLR0913, PLR0917 - what a request has
     *,
     timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own, for connect and read apart
 ) -> aiohttp.ClientResponse:
-    _, url, headers, data, _ = await client.param_serialize(
+    _, url, headers, data, _ = await way.client.param_serialize(
         method,
         path,
         query_params=dict(query),
@@ -225,17 +241,29 @@ async def _request(  # noqa: PLR0913, PLR0917 - what a request has
         body=body,
         auth_settings=["BearerToken"],
     )
-    answer = await client.call_api(method, url, headers, data, _request_timeout=timeout)
-    response: aiohttp.ClientResponse = answer.response
+    verb, code = _verb(method, query), "error"
+    try:
+        answer = await way.client.call_api(method, url, headers, data, _request_timeout=timeout)
+        response: aiohttp.ClientResponse = answer.response
+        code = str(response.status)
+    finally:
+        way.count(verb, code)
     return response
 
 
-def _api_client(connection: Connection, *, connections: int) -> ApiClient:
+def _verb(method: str, query: Mapping[str, str]) -> str:
+    """Return what Kubernetes calls a request."""
+    if method == "GET":
+        return "watch" if "watch" in query else "list" if "limit" in query else "get"
+    return {"POST": "create", "PUT": "update"}.get(method, method.lower())
+
+
+def _api_client(connection: Connection, count: Count, *, connections: int) -> _Way:
     configuration = connection.configuration()
     configuration.connection_pool_maxsize = connections
     client = ApiClient(configuration)
     client.user_agent = f"cais-operator/{__version__}"
-    return client
+    return _Way(client, count)
 
 
 def _query(selection: Selection) -> dict[str, str]:

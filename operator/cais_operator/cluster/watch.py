@@ -24,6 +24,8 @@ class Watch:
         synced: Set when the first list has been taken in.
         last_answer: When the API server last said anything, on the clock given; None at first.
         last_try: When it was last asked anything.
+        ends: How often it has ended, by why: `ended` by the API server as it does, `expired`,
+            `failed`.
     """
 
     def __init__(
@@ -44,6 +46,12 @@ class Watch:
         self.synced = asyncio.Event()
         self.last_answer: float | None = None
         self.last_try = clock()
+        self.ends = dict.fromkeys(("ended", "expired", "failed"), 0)
+
+    @property
+    def kind(self) -> str:
+        """Of the objects."""
+        return self._selection.kind
 
     async def run(self) -> None:
         """Never returns; whatever the API server says, it is asked again later."""
@@ -55,10 +63,13 @@ class Watch:
                 self._version = self._version or await self._list()
                 await self._follow()
                 failures = 0
+                self.ends["ended"] += 1
             except Expired:
                 self._version = ""
                 failures += 1
+                self.ends["expired"] += 1
             except errors.CaisError as error:
+                self.ends["failed"] += 1
                 failures = 1 if self.last_answer != before else failures + 1
                 _log.warning("watch of %s: %s", self._selection.kind, error)
             await asyncio.sleep(pause_after(failures))

@@ -47,7 +47,7 @@ def config_map(
     """
     live = _live_part(registry, known)
     live["access"]["rules"] += [_granted(one) for one in grants]
-    parts = {**static_part(), **live, "tokens": _tokens(registry, settings)}
+    parts = {**static_part(settings), **live, "tokens": _tokens(registry, settings)}
     parts = versions.readable(parts, reader or versions.pinned(registry))
     text = json.dumps(parts, indent=2, ensure_ascii=False)
     data = {_CONFIG_KEY: text + "\n", **identities.files(known)}
@@ -101,9 +101,11 @@ def _decoded(secret: Live, key: str) -> bytes | None:
     return None if text is None else base64.b64decode(text)
 
 
-def static_part() -> dict[str, Any]:
+def static_part(settings: Settings) -> dict[str, Any]:
     """Return the settings that the server reads once: a change of them restarts the pod."""
-    return {"data": names.DATA_DIRECTORY, "listen": f"0.0.0.0:{names.PORT}"}
+    host = settings.registry_listen
+    address = f"[{host}]:{names.PORT}" if ":" in host else f"{host}:{names.PORT}"
+    return {"data": names.DATA_DIRECTORY, "listen": address}
 
 
 def _live_part(registry: Registry, known: Issuers) -> dict[str, Any]:

@@ -23,6 +23,7 @@ class _Service:
     node_port: int | None
     load_balancer_class: str | None
     source_ranges: tuple[str, ...] | None
+    ip_family_policy: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +39,10 @@ def service(registry: Registry, settings: Settings, *, keep_address: bool = True
 
     Args:
         registry: The Registry.
-        settings: Not used; every function of this room takes it.
+        settings: For the families of its addresses.
         keep_address: Ask again for the ClusterIP that the status knows, because nodes and
             certificates carry it. False when the API server refused that (someone else has it).
     """
-    del settings
     expose = registry.spec.expose
     balancer = expose.load_balancer or LoadBalancer()
     context = _Service(
@@ -54,6 +54,7 @@ def service(registry: Registry, settings: Settings, *, keep_address: bool = True
         node_port=expose.node_port if expose.type == "NodePort" else None,
         load_balancer_class=balancer.class_name,
         source_ranges=balancer.source_ranges or None,
+        ip_family_policy=settings.ip_family_policy or None,
     )
     made = finish(render("service", context), registry)
     annotations = {**balancer.annotations, **_for_controllers(registry)}

@@ -56,7 +56,9 @@ def deployment(registry: Registry, settings: Settings) -> Manifest:
     that a change of those restarts no pod.
     """
     context = _Deployment(
-        pod=pods.common(registry, settings, names.REGISTRY, {names.STATIC_CONFIG: _static_hash()}),
+        pod=pods.common(
+            registry, settings, names.REGISTRY, {names.STATIC_CONFIG: _static_hash(settings)}
+        ),
         name=names.deployment(registry),
         selector=names.selector(registry, names.REGISTRY),
         args=("serve", "--config", names.CONFIG_FILE),
@@ -84,8 +86,9 @@ def _token_keys(registry: Registry) -> dict[str, Any]:
     return {"secretName": names.token_keys_secret(registry), "defaultMode": 0o440, "items": items}
 
 
-def _static_hash() -> str:
-    return hashlib.sha256(json.dumps(static_part(), sort_keys=True).encode()).hexdigest()
+def _static_hash(settings: Settings) -> str:
+    text = json.dumps(static_part(settings), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _resources(registry: Registry) -> dict[str, dict[str, str]]:

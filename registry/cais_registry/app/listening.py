@@ -35,7 +35,7 @@ def listen(host: str, port: int, stalled: timedelta = timedelta(0)) -> socket.so
     """Make the listening socket.
 
     Args:
-        host: Address to listen on.
+        host: Address to listen on; `::` takes IPv4 as well.
         port: 0 lets the system choose.
         stalled: The kernel ends a connection whose other side has taken nothing for twice as long
             of what was sent to it (`TCP_USER_TIMEOUT`, tcp(7)); connections inherit it. Twice, as
@@ -45,7 +45,9 @@ def listen(host: str, port: int, stalled: timedelta = timedelta(0)) -> socket.so
         OSError: If the address is in use, or not one of this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    listener = socket.create_server(
+        (host, port), family=family, backlog=BACKLOG, dualstack_ipv6=host == "::"
+    )
     listener.setblocking(False)
     milliseconds = round(2 * stalled.total_seconds() * 1000)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)

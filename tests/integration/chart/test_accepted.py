@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the chart renders, as a real API server takes it: strictly, with every default and check."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import chart
+from support.apiserver import ApiServer
+from support.prometheus_kinds import define
+from support.registry import htpasswd, make_certificate, running
+
+pytestmark = pytest.mark.timeout(900)  # the first run on a machine builds programs
+DIGEST = "sha256:" + "a" * 64
+SCRIPT = chart.CHART / "files" / "tests" / "push_and_pull.py"
+NAMESPACES = ("cais-system", "team-a", "team-b", "x")
+VALUES: dict[str, list[str]] = {
+    "default": [],
+    "two replicas": ["replicas=2"],
+    "named namespaces": ["watchNamespaces={team-a,team-b}"],
+    "images": ["image.prefix=q.example.com:5000/x,image.pullSecrets={one,two}"],
+    "digests": [f"image.operator.digest={DIGEST},image.registry.digest={DIGEST}"],
+    "without": [
+        "crds.install=false,rbac.aggregateToDefaultRoles=false,serviceAccount.create=false"
+    ],
+    "no roles": ["rbac.create=false"],
+    "labels": ["commonLabels.team=platform,podLabels.tier=ops,podAnnotations.note=x"],
+    "account": ["serviceAccount.name=own,serviceAccount.annotations.role=y"],
+    "places": [
+        "nodeSelector.disk=ssd,priorityClassName=system-cluster-critical",
+        "tolerations[0].key=a,tolerations[0].operator=Exists,tolerations[0].effect=NoExecute",
+    ],
+    "IPv6": ["network.listen=::,network.ipFamilyPolicy=PreferDualStack"],
+    "proxy": [r"proxy.httpsProxy=http://p:3128,proxy.noProxy=10.96.0.1\,.svc"],
+    "domain": ["clusterDomain=corp.example"],
+    "nodes": ["nodeTrust.enabled=true"],
+    "nodes elsewhere": [
+        "nodeTrust.enabled=true,nodeTrust.namespace=x,nodeTrust.seLinuxOptions.type=spc_t",
+        "nodeTrust.priorityClassName=system-node-critical,nodeTrust.remove=true",
+    ],
+    "monitoring": [
+        "monitoring.dashboard.create=true,monitoring.prometheusRule.create=true",
+        "monitoring.serviceMonitor.create=true,monitoring.serviceMonitor.labels.release=p",
+        "monitoring.serviceMonitor.namespace=x,monitoring.serviceMonitor.annotations.a=b",
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def ready(api: ApiServer) -> ApiServer:
+    """With the namespaces, and with the kinds of the Prometheus operator by name."""
+    for name in NAMESPACES:
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        api.apply(f"/api/v1/namespaces/{name}", body)
+    define(api)
+    return api
+
+
+def path_of(found: dict[str, Any]) -> str:
+    kind, metadata = found["kind"].lower(), found["metadata"]
+    plural = f"{kind[:-1]}ies" if kind.endswith(("cy", "ry")) else f"{kind}s"
+    root = "/api/v1" if found["apiVersion"] == "v1" else f"/apis/{found['apiVersion']}"
+    place = f"/namespaces/{metadata['namespace']}" if "namespace" in metadata else ""
+    return f"{root}{place}/{plural}/{metadata['name']}"
+
+
+def rendered(*values: str) -> Iterator[dict[str, Any]]:
+    arguments = [word for one in values for word in ("--set", one)]
+    for document in yaml.safe_load_all(chart.template(arguments)):
+        if document and document["kind"] != "CustomResourceDefinition":  # served here already
+            yield document
+
+
+def tried(ready: ApiServer, found: dict[str, Any]) -> None:
+    query = "?dryRun=All&fieldManager=helm&force=true&fieldValidation=Strict"
+    ready.request("PATCH", path_of(found) + query, found, "application/apply-patch+yaml")
+
+
+@pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
+def test_the_api_server_takes_every_object(ready: ApiServer, values: list[str]) -> None:
+    kinds = set()
+    for document in rendered(*values):
+        tried(ready, document)
+        kinds.add(document["kind"])
+    assert {"Deployment", "Registry", "Pod"} <= kinds
+
+
+def test_an_object_that_is_wrong_is_refused(ready: ApiServer) -> None:
+    (pod,) = (one for one in rendered() if one["kind"] == "Pod")
+    pod["spec"]["restartPolice"] = "Never"
+    with pytest.raises(OSError, match=r"HTTP Error (400|422|500)"):
+        tried(ready, pod)
+
+
+def test_a_digest_takes_the_place_of_the_tag_in_every_pod() -> None:
+    documents = list(rendered(*VALUES["digests"], "image.prefix=q.example.com"))
+    deployment = next(one for one in documents if one["kind"] == "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == f"q.example.com/cais-operator@{DIGEST}"
+    assert f"--registry-image=q.example.com/cais-registry@{DIGEST}" in container["args"]
+    pod = next(one for one in documents if one["kind"] == "Pod")
+    assert pod["spec"]["containers"][0]["image"] == f"q.example.com/cais-registry@{DIGEST}"
+
+
+def test_addresses_and_proxy_reach_the_operator() -> None:
+    documents = list(rendered(*VALUES["IPv6"], *VALUES["proxy"], *VALUES["domain"]))
+    deployment = next(one for one in documents if one["kind"] == "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    for wanted in (
+        "--health-listen=[::]:8080",
+        "--registry-listen=::",
+        "--ip-family-policy=PreferDualStack",
+        "--cluster-domain=corp.example",
+    ):
+        assert wanted in container["args"]
+    variables = {one["name"]: one.get("value") for one in container["env"]}
+    assert variables["HTTPS_PROXY"] == "http://p:3128"
+    assert variables["NO_PROXY"] == "10.96.0.1,.svc"
+
+
+def test_prometheus_finds_the_operators_port() -> None:
+    documents = list(rendered(*VALUES["monitoring"]))
+    found = {one["kind"]: one for one in documents}
+    monitor, service = found["ServiceMonitor"], found["Service"]
+    labels = service["metadata"]["labels"]
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    assert monitor["spec"]["namespaceSelector"] == {"matchNames": ["cais-system"]}
+    (port,) = service["spec"]["ports"]
+    assert monitor["spec"]["endpoints"][0]["port"] == port["name"]
+    pod = found["Deployment"]["spec"]["template"]
+    assert service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
+    names = [one["name"] for one in pod["spec"]["containers"][0]["ports"]]
+    assert port["targetPort"] in names
+
+
+@pytest.mark.parametrize(
+    ("setting", "named"),
+    [
+        ("image.operator.digest=sha256:abc", "digest"),
+        ("network.listen=127.0.0.1", "listen"),
+        ("network.ipFamilyPolicy=Both", "ipFamilyPolicy"),
+        ("proxy.httpsProxy=proxy:3128", "httpsProxy"),
+        ("monitoring.serviceMonitor.interval=often", "interval"),
+        ("tolerations[0].opertor=Exists", "opertor"),
+        ("affinity.nodeAffinty.a=b", "nodeAffinty"),
+        ("test.volumeSize=much", "volumeSize"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name(setting: str, named: str) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        chart.template(["--set", setting])
+    assert named in refused.value.stderr
+
+
+def test_helm_tests_pod_pushes_to_a_registry_and_pulls_what_it_pushed(tmp_path: Path) -> None:
+    cert, key = make_certificate(tmp_path)
+    (tmp_path / "users").write_text(htpasswd(admin="pw"))
+    (tmp_path / "username").write_text("admin")
+    (tmp_path / "password").write_text("pw")
+    rules = [{"users": ["admin"], "repositories": ["**"], "actions": ["pull", "push", "delete"]}]
+    config = {"auth": {"htpasswdFile": str(tmp_path / "users")}, "access": {"rules": rules}}
+    pod = next(one for one in rendered() if one["kind"] == "Pod")
+    (container,) = pod["spec"]["containers"]
+    program, address, login, authority = container["args"]
+    assert (container["command"], address) == (["python3", "-c"], "cais-test.cais-system.svc:5000")
+    assert [login, authority] == ["/login", "/authority/ca.crt"]
+    options = ("--tls-cert", cert, "--tls-key", key)
+    with running(tmp_path, *options, config=config, login="admin:pw") as server:
+        port = server.address[1]
+        words = [f"localhost:{port}", str(tmp_path), str(cert)]
+        done = subprocess.run(
+            [sys.executable, "-c", program, *words], text=True, capture_output=True, check=False
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "and pulled from there: sha256:" in done.stdout
+    short = program.replace("DEADLINE = 240.0", "DEADLINE = 0.0")
+    gone = subprocess.run(
+        [sys.executable, "-c", short, *words], text=True, capture_output=True, check=False
+    )
+    assert gone.returncode == 1
+    assert "FAILED: no push and pull" in gone.stdout
