@@ -48,7 +48,7 @@ from cais_operator.world import Observer, World, hosts_of, kinds, referenced
 
 _log = logging.getLogger(__name__)
 _SOONEST, _LATEST = 0.5, 30.0  # seconds between looks at what is not ready yet
-_SOON = 2.0  # seconds between looks at a garbage collection that runs
+_SOON = 2.0  # seconds between looks at a garbage collection that runs, or a silent server
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,6 +257,8 @@ class Reconciler:
         if ready["status"] == "True":
             if passwords.is_rotating(registry, world):
                 return _SOONEST
+            if conditions["ServerReady"]["status"] == "Unknown":
+                return _SOON
             times = said.get("certificate") or {}
             renewal = times.get("renewAt") or times.get("notAfter")
             if renewal and self._since(renewal) >= 0:  # as it ends with its CA, until that changes

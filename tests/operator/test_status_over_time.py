@@ -81,7 +81,30 @@ def test_what_the_server_said_stands_while_it_is_silent() -> None:
     for key in ("usage", "garbageCollection", "storage"):
         assert silent[key] == first[key]
     assert conditions_of(silent)["Writable"] == ("True", "Writable")
-    assert conditions_of(silent)["Ready"] == ("False", "Unreachable")
+
+
+@pytest.mark.parametrize(("seconds", "ready"), [(59, "True"), (60, "False")])
+def test_a_server_that_was_ready_may_be_silent_for_a_minute(seconds: int, ready: str) -> None:
+    silence = observed_of(server=ServerState(error="timeout"))
+    first = status.of(registry(), observed_of(), (), NOW)
+    silent = _again(first, silence, minutes=10)
+    assert conditions_of(silent)["ServerReady"] == ("Unknown", "Unreachable")
+    assert "Reconciling" not in conditions_of(silent)
+    later = _again(silent, silence, minutes=10, seconds=seconds)
+    assert conditions_of(later)["Ready"][0] == ready
+    assert _again(silent, observed_of(), minutes=10, seconds=seconds)["conditions"][0] == {
+        **first["conditions"][0]
+    }
+
+
+@pytest.mark.parametrize("is_untrusted", [False, True])
+def test_nobody_waits_for_a_server_that_never_answered_or_serves_a_wrong_certificate(
+    *, is_untrusted: bool
+) -> None:
+    before = status.of(registry(), observed_of(), (), NOW) if is_untrusted else {}
+    server = ServerState(error="timeout", is_untrusted=is_untrusted)
+    found = _again(before, observed_of(server=server), seconds=1)
+    assert conditions_of(found)["Ready"] == ("False", "Unreachable")
 
 
 def test_the_address_is_remembered_while_the_service_is_gone() -> None:

@@ -24,10 +24,11 @@ from support.operators import Place
 
 @dataclass(slots=True, kw_only=True)
 class PlayedServer:
-    """Has loaded whatever is mounted, unless it is told to lag."""
+    """Has loaded whatever is mounted, unless it is told to lag, or to fail with an error."""
 
     place: Place
     lags: bool = False
+    error: str | None = None
     usage: dict[str, Any] = field(
         default_factory=lambda: {
             "repositories": 1,
@@ -46,6 +47,8 @@ class PlayedServer:
         assert way.ca
         assert way.password == self.place.secret("team-gc")
         self.count = next(self.asked) + 1
+        if self.error is not None:
+            return ServerState(error=self.error)
         files = {} if self.lags else await asyncio.to_thread(self.mounted)
         return ServerState(
             files=files, usage=self.usage, gc={"last": self.last, "lastSuccess": self.last}

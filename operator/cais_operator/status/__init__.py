@@ -84,7 +84,7 @@ def _conditions(
     parts = (
         storage.condition(registry, observed),
         certificate.condition(registry, observed, now),
-        server.condition(registry, observed),
+        server.condition(registry, observed, now),
         exposure.condition(registry, observed),
         identities.condition(registry, observed),
         writable.condition(registry, observed),
@@ -105,7 +105,7 @@ def _conditions(
 
 def _ready(registry: Registry, parts: list[Condition]) -> Iterator[Condition]:
     paused = "; paused: the operator changes nothing" if registry.spec.paused else ""
-    lacking = [one for one in parts if one.status != "True" and not one.is_asked_for]
+    lacking = [one for one in parts if one.is_lacking]
     # What a person has to do is told before what comes by itself.
     missing = min(lacking, key=lambda one: not one.stalls, default=None)
     if missing is None:

@@ -21,6 +21,7 @@ class Condition:
         waits: Whether the operator is on its way to make it true (Reconciling).
         stalls: Whether only a person can make it true (Stalled).
         is_asked_for: Whether the spec asks for it to be as it is, so that Ready does not need it.
+        is_tolerated: Whether it may pass by itself, so that Ready is not taken back for it yet.
     """
 
     type: str
@@ -30,6 +31,12 @@ class Condition:
     waits: bool = True
     stalls: bool = False
     is_asked_for: bool = False
+    is_tolerated: bool = False
+
+    @property
+    def is_lacking(self) -> bool:
+        """Whether the registry is not Ready because of it."""
+        return self.status != "True" and not self.is_asked_for and not self.is_tolerated
 
 
 def stamp(moment: datetime) -> str:

@@ -2,19 +2,25 @@
 """The server: does it run, with the configuration that the spec asks for? Pure."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
 from cais_operator import names
 from cais_operator.observed import Live, Observed
 from cais_operator.resource import Registry
-from cais_operator.status.conditions import Condition
+from cais_operator.status.conditions import Condition, by_type
 
 _TYPE = "ServerReady"
+_PATIENCE = timedelta(seconds=60)  # with a server that has just answered, and whose pod is ready
 
 
-def condition(registry: Registry, observed: Observed) -> Condition:
-    """Return ServerReady: the first of address, Deployment, configuration that is not there."""
+def condition(registry: Registry, observed: Observed, now: datetime) -> Condition:
+    """Return ServerReady: the first of address, Deployment, configuration that is not there.
+
+    One lost packet is no reason to call a registry broken: a server that was ready is Unknown
+    first, and Ready stays.
+    """
     service = observed.child("Service", names.service(registry)) or {}
     if not (service.get("spec") or {}).get("clusterIP"):
         return _not_yet("NoAddress", f"the Service {names.service(registry)} has no address yet")
@@ -22,7 +28,7 @@ def condition(registry: Registry, observed: Observed) -> Condition:
     if deployment is None:
         message = f"the Deployment {names.deployment(registry)} is not there yet"
         return _not_yet("DeploymentMissing", message)
-    return _running(deployment, observed) or _loaded(registry, observed)
+    return _running(deployment, observed) or _loaded(registry, observed, now)
 
 
 def _running(deployment: Live, observed: Observed) -> Condition | None:
@@ -57,12 +63,20 @@ def _words(found: Mapping[str, Any]) -> str:
     return ": ".join(filter(None, (found.get("reason"), found.get("message"))))
 
 
-def _loaded(registry: Registry, observed: Observed) -> Condition:
+def _loaded(registry: Registry, observed: Observed, now: datetime) -> Condition:
     server = observed.server
     if server is None:
         return _not_yet("NotAsked", "the server has not been asked yet what it has loaded")
     if server.error is not None:
         message = f"the server does not answer at {names.url(registry)}: {server.error}"
+        if not server.is_untrusted and _may_pass(registry, now):
+            return Condition(
+                type=_TYPE,
+                status="Unknown",
+                reason="Unreachable",
+                message=message,
+                is_tolerated=True,
+            )
         return _not_yet("Unreachable", message)
     if server.config_error is not None:
         message = f"the server keeps its old configuration: {server.config_error}"
@@ -74,6 +88,14 @@ def _loaded(registry: Registry, observed: Observed) -> Condition:
     message = "the server runs with the configuration, users and certificate as asked for"
     message += f"; {observed.turn}" if observed.turn else ""
     return Condition(type=_TYPE, status="True", reason="Serving", message=message)
+
+
+def _may_pass(registry: Registry, now: datetime) -> bool:
+    """Whether the server was ready until a moment ago."""
+    before = by_type(registry.status).get(_TYPE, {})
+    if before.get("status") == "Unknown":
+        return now - datetime.fromisoformat(str(before["lastTransitionTime"])) < _PATIENCE
+    return before.get("status") == "True"
 
 
 def _not_yet(reason: str, message: str) -> Condition:

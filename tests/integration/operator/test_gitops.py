@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What GitOps tools see of a Registry at each stage of its life, and what their work costs it."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from support.gitops_tools import verdicts
+from support.operators import Place
+from support.played import PlayedServer, is_ready, operator, run_pods, until
+
+GIVEN = {"access": {"users": [{"name": "ci", "passwordSecretRef": {"name": "given"}}]}}
+FULL = {"capacity": 1 << 30, "available": 1 << 20, "reserve": 50 << 20}
+ROOMY = {"capacity": 1 << 30, "available": 1 << 29, "reserve": 50 << 20}
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Keeps a Registry as it is at a stage, with what the tools should say of it."""
+
+    place: Place
+    objects: list[dict[str, Any]] = field(default_factory=list)
+    expected: list[tuple[str, str, str, str]] = field(default_factory=list)
+
+    def note(self, stage: str, kstatus: str, flux: str, argo: str) -> None:
+        live = self.place.get("Registry", "team")
+        assert live is not None
+        self.objects.append(live)
+        self.expected.append((stage, kstatus, flux, argo))
+
+    def change(self, **spec: Any) -> None:
+        self.place.api.merge(self.place.path("Registry", "team"), {"spec": spec})
+
+    async def until(self, condition: str, status: str, reason: str) -> None:
+        def is_so() -> bool:
+            found = self.place.condition(condition)
+            return (found.get("status"), found.get("reason")) == (status, reason)
+
+        await until(is_so, f"{condition} is {status}: {reason}")
+
+
+async def test_the_tools_see_what_is_so_at_each_stage(place: Place) -> None:
+    server, record = PlayedServer(place=place), Recorder(place)
+    server.usage["disk"] = ROOMY
+    place.create_registry()
+    record.note("nobody has looked yet", "InProgress", "InProgress", "Progressing")
+    async with operator(place, server, resync=1):
+        await asyncio.to_thread(place.wait_complete)
+        record.note("children, and no pod", "InProgress", "InProgress", "Progressing")
+        run_pods(place)
+        await until(lambda: is_ready(place), "Ready")
+        record.note("ready", "Current", "Current", "Healthy")
+        await _fail(record, server)
+        await _change(record, server)
+    path = place.path("Registry", "team")
+    place.api.merge(path, {"metadata": {"finalizers": ["example.com/hold"]}})
+    record.change(quota="1Gi")
+    record.note("changed while no operator is there", "InProgress", "InProgress", "Progressing")
+    place.delete("Registry", "team")
+    live = place.get("Registry", "team")
+    assert live is not None
+    record.objects.append(live)
+    place.api.merge(path, {"metadata": {"finalizers": None}})
+    found = verdicts(record.objects)
+    assert found.pop().kstatus == "Terminating"
+    told = [
+        (stage, one.kstatus, one.flux, one.argo)
+        for (stage, *_), one in zip(record.expected, found, strict=True)
+    ]
+    assert told == record.expected
+    assert all(one.message for one in found)
+
+
+async def _fail(record: Recorder, server: PlayedServer) -> None:
+    """What goes wrong by itself."""
+    server.error = "connection reset"
+    await record.until("ServerReady", "Unknown", "Unreachable")
+    record.note("one request got lost", "Current", "Current", "Healthy")
+    server.error = None
+    await record.until("ServerReady", "True", "Serving")
+    server.usage["disk"] = FULL
+    await record.until("Ready", "False", "DiskFull")
+    record.note("the disk is full", "InProgress", "Failed", "Degraded")
+    server.usage["disk"] = ROOMY
+    await record.until("Ready", "True", "Serving")
+
+
+async def _change(record: Recorder, server: PlayedServer) -> None:
+    """What people change."""
+    record.change(**GIVEN)
+    await record.until("Stalled", "True", "InvalidSpec")
+    record.note("a Secret is missing", "Failed", "Failed", "Degraded")
+    record.change(access=None)
+    await record.until("Ready", "True", "Serving")
+    server.lags = True
+    record.change(readOnly=True)
+    await record.until("Reconciling", "True", "ConfigurationLoading")
+    record.note("the server has not loaded a change", "InProgress", "InProgress", "Progressing")
+    record.change(paused=True)
+    await until(lambda: "paused" in record.place.condition("Ready")["message"], "paused")
+    record.note("paused half-way", "InProgress", "Failed", "Suspended")
+    server.lags = False
+    record.change(paused=False)
+    await record.until("Ready", "True", "Serving")
+    record.change(paused=True)
+    await until(lambda: "paused" in record.place.condition("Ready")["message"], "paused")
+    record.note("paused and ready", "Current", "Current", "Healthy")
+    record.change(paused=False, readOnly=None)
+    await until(lambda: "paused" not in record.place.condition("Ready")["message"], "not paused")
+
+
+async def test_the_same_manifests_applied_a_hundred_times_change_nothing(place: Place) -> None:
+    server = PlayedServer(place=place)
+    manifest = {
+        "apiVersion": "cais.dev/v1alpha1",
+        "kind": "Registry",
+        "metadata": {"name": "team", "namespace": place.team, "labels": {"app": "images"}},
+        "spec": {"access": {"users": [{"name": "ci"}]}, "readOnly": False},
+    }
+    path = place.path("Registry", "team")
+    place.api.apply(path, manifest, manager="argocd-controller")
+    async with operator(place, server, resync=1):
+        await asyncio.to_thread(place.wait_complete)
+        run_pods(place)
+        await until(lambda: is_ready(place) and place.condition("Writable"), "Ready, and all told")
+        seen = server.count
+        await until(lambda: server.count > seen + 2, "it is looked at again")
+        before, writes = _lived(place), len(place.writes())
+        for manager in ("argocd-controller", "kustomize-controller") * 50:
+            await asyncio.to_thread(place.api.apply, path, manifest, manager)
+        seen = server.count
+        await until(lambda: server.count > seen + 2, "it is looked at again")
+        assert _lived(place) == before
+        assert [one for one in place.writes()[writes:] if one[1] != "registries"] == []
+
+
+def _lived(place: Place) -> dict[str, Any]:
+    """What a needless write, a restart or a new password would change."""
+    secrets = {one["metadata"]["name"]: one.get("data") for one in place.all("Secret")}
+    versions = {
+        f"{kind}/{one['metadata']['name']}": one["metadata"]["resourceVersion"]
+        for kind in ("Deployment", "ConfigMap", "Service", "CronJob", "Secret")
+        for one in place.all(kind)
+    }
+    return {"secrets": secrets, "versions": versions}
