@@ -56,7 +56,7 @@ class App:
             watches=lambda: self._loops.watches,
             clock=clock,
         )
-        self._cluster = Client(connection, self._metrics.requested)
+        self._cluster = Client(connection, self._metrics.requested, self._may_write)
         children, directory = Children(), Directory()
         self._installation = Installation(self._cluster, children, settings)
         self._metrics.refused.set_function(self._installation.refused)
@@ -165,6 +165,9 @@ class App:
         if answered is None or self._clock() - answered > _STALE:
             return "the API server has not answered about the Lease"
         return None
+
+    def _may_write(self) -> bool:
+        return not self._settings.leader_elect or self._leader.may_write()
 
     def _changed(self, key: Key, status: Mapping[str, Any] | None) -> None:
         if status is None:

@@ -5,7 +5,8 @@
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import random
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 import kopf
@@ -17,6 +18,7 @@ from cais_operator.settings import Settings
 
 _PAGE = 500  # objects of one LIST request
 _QUIET = 1.0  # seconds between two watches
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 15.0  # seconds between two tries of a request
 
 Changed = Callable[[Key, Mapping[str, Any] | None], None]
 """Is told the key of a Registry, and its status; None when it was deleted."""
@@ -79,7 +81,20 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.chunk_size = _PAGE
     settings.watching.reconnect_backoff = _QUIET
     settings.networking.request_timeout = 30.0
+    # It ends when its tries do, and the operator with it: an API server that answers 503 for a
+    # minute is no reason to.
+    settings.networking.error_backoffs = _Pauses()
     return settings
+
+
+class _Pauses:
+    """Pauses without an end, growing to a bound; another row for each request."""
+
+    def __iter__(self) -> Iterator[float]:
+        pause = _FIRST_PAUSE
+        while True:
+            yield pause * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
+            pause = min(_LONGEST_PAUSE, 2 * pause)
 
 
 async def _connection_info(connection: Connection) -> kopf.ConnectionInfo:

@@ -3,8 +3,9 @@
 
 Clocks of machines are not compared: a holder counts as gone when its Lease has not changed for its
 whole duration on our own clock. A holder that cannot renew in time stops working well before the
-others may start. A Lease cannot fence a process that was paused; every write is harmless for that
-reason (generated material is only created, or changed with a resourceVersion).
+others may start. A process that was paused finds before its next write that too much time has
+passed (`may_write`). What was on its way already cannot be taken back; every write is harmless for
+that reason (generated material is only created, or changed with a resourceVersion).
 """
 
 import asyncio
@@ -31,9 +32,9 @@ class Times:
         pause: Between two tries; less than `deadline`.
     """
 
-    lease: int = 15
-    deadline: float = 10.0
-    pause: float = 2.5
+    lease: int = 12
+    deadline: float = 8.0
+    pause: float = 2.0
 
 
 class Leader:
@@ -60,6 +61,7 @@ class Leader:
         self._times = times or Times()
         self._seen = ""  # resourceVersion of the Lease when it last changed
         self._seen_at = clock()
+        self._renewed = clock()  # when the last renewal that went well was begun
         self._others = False  # whether the last try found someone else's Lease
         self.leading = False
         self.last_answer: float | None = None
@@ -67,9 +69,13 @@ class Leader:
     async def acquire(self) -> None:
         """Wait until this process holds the Lease."""
         while not await self._try():  # noqa: ASYNC110 - the API server is asked, not an event
-            await asyncio.sleep(self._times.pause)
+            await asyncio.sleep(self._until_free())
         self.leading = True
         _log.info("leading as %s", self._identity)
+
+    def may_write(self) -> bool:
+        """Whether nobody else can have begun to lead: the Lease holds still, by our own clock."""
+        return self.leading and self._clock() - self._renewed < self._times.lease
 
     async def hold(self) -> None:
         """Renew until that fails for too long; returns when the Lease is lost."""
@@ -92,6 +98,11 @@ class Leader:
         except (errors.CaisError, TimeoutError) as error:
             _log.warning("the Lease could not be released: %s", error)
 
+    def _until_free(self) -> float:
+        """Return how long to wait before the next try; no longer than another's Lease can hold."""
+        left = self._seen_at + self._times.lease - self._clock()
+        return min(self._times.pause, left) if left > 0 else self._times.pause
+
     async def _renewed_in_time(self) -> bool:
         try:
             async with asyncio.timeout(self._times.deadline):
@@ -106,6 +117,7 @@ class Leader:
     async def _try(self) -> bool:
         """Take or renew the Lease; False when someone else has it or nobody answers."""
         self._others = False
+        begun = self._clock()
         try:
             lease = await self._cluster.get("Lease", self._namespace, NAME)
             self.last_answer = self._clock()
@@ -118,9 +130,11 @@ class Leader:
         except errors.CaisError as error:
             _log.warning("leader election: %s", error)
             return False
+        self._renewed = begun
         return True
 
     async def _create(self) -> bool:
+        begun = self._clock()
         metadata = {"name": NAME, "namespace": self._namespace}
         lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata}
         try:
@@ -128,6 +142,7 @@ class Leader:
         except errors.CaisError as error:
             _log.warning("leader election: %s", error)
             return False
+        self._renewed = begun
         return True
 
     def _free(self, lease: Object) -> bool:

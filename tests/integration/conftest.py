@@ -5,6 +5,7 @@ import pytest
 
 from support.apiserver import ApiServer, api_server
 from support.operators import Place, define_kinds, new_place
+from support.proxy import Proxies
 
 CONTROLLERS = ("garbage-collector-controller", "namespace-controller")
 
@@ -16,6 +17,12 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     with api_server(folder, controllers=CONTROLLERS) as server:
         define_kinds(server)
         yield server
+
+
+@pytest.fixture(scope="session")
+def proxies(api: ApiServer) -> Iterator[Proxies]:
+    with Proxies(api).running() as running:
+        yield running
 
 
 @pytest.fixture

@@ -266,3 +266,32 @@ async def test_a_request_that_nobody_answers_is_counted_too(tmp_path: Path) -> N
         with pytest.raises(errors.ApiUnavailable):
             await client.create(SECRET)
     assert counted == [("create", "error")]
+
+
+async def test_a_process_that_leads_no_longer_writes_nothing_but_its_lease(tmp_path: Path) -> None:
+    handler, seen = answering(*(web.json_response({}) for _ in range(2)))
+    lease = {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": "l", "namespace": "a"},
+    }
+    async with client_of(handler, tmp_path) as client:
+        client._may_write = lambda: False
+        for write in (client.create, client.replace, client.apply, client.apply_status):
+            with pytest.raises(errors.ApiUnavailable, match="no longer leads"):
+                await write(SECRET)
+        with pytest.raises(errors.ApiUnavailable, match="no longer leads"):
+            await client.patch("Secret", "a", "s", {})
+        with pytest.raises(errors.ApiUnavailable, match="no longer leads"):
+            await client.delete("Secret", "a", "s", uid="u")
+        assert seen == []
+        await client.get("Secret", "a", "s")
+        await client.replace(lease)
+    assert [request.method for request in seen] == ["GET", "PUT"]
+
+
+async def test_a_410_of_anything_but_a_watch_is_tried_again(tmp_path: Path) -> None:
+    handler, _ = answering(web.Response(status=410))
+    async with client_of(handler, tmp_path) as client:
+        with pytest.raises(errors.ApiUnavailable):
+            await client.get("Secret", "a", "s")

@@ -27,6 +27,8 @@ TERMINATING = {"details": {"causes": [{"reason": "NamespaceTerminating"}]}}
         (500, {"message": UNDECLARED}, errors.Rejected),
         (503, {}, errors.ApiUnavailable),
         (504, {}, errors.ApiUnavailable),
+        (520, {}, errors.ApiUnavailable),  # of a proxy
+        (499, {}, errors.Rejected),
     ],
 )
 def test_each_answer_has_its_error(
@@ -42,6 +44,12 @@ def test_the_wish_to_be_left_alone_is_kept() -> None:
     found = error_from(429, {"Retry-After": "7"}, b"{}", "x")
     assert isinstance(found, errors.ApiUnavailable)
     assert found.retry_after == 7
+
+
+def test_a_wish_to_be_left_alone_for_ever_is_not() -> None:
+    found = error_from(503, {"Retry-After": "999999999"}, b"{}", "x")
+    assert isinstance(found, errors.ApiUnavailable)
+    assert found.retry_after == 300
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>proxy</html>", b"[]", b"null", b"\xff\xfe"])

@@ -89,6 +89,33 @@ async def test_a_broken_connection_goes_on_where_it_broke() -> None:
 
 def test_pauses_grow_and_have_an_end() -> None:
     pauses = [module.pause_after(failures) for failures in range(30)]
-    assert all(0 < pause <= 30 for pause in pauses)
+    assert all(0 < pause <= 15 for pause in pauses)
     assert max(pauses[:1]) <= 0.5
-    assert min(pauses[10:]) >= 15
+    assert min(pauses[10:]) >= 7.5
+
+
+async def test_one_that_ends_at_once_without_a_word_is_asked_less_and_less(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    failures: list[int] = []
+
+    def pause_after(count: int) -> float:
+        failures.append(count)
+        return 0
+
+    monkeypatch.setattr(module, "pause_after", pause_after)
+    await follow(Scripted([[], [], [event("BOOKMARK", "9")], []]))
+    assert failures == [1, 2, 0, 1]
+
+
+async def test_the_api_servers_wish_is_the_least_that_is_waited(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    await follow(Scripted([[errors.ApiUnavailable("busy", retry_after=40.0)], []]))
+    assert waited[0] == 40.0

@@ -119,3 +119,27 @@ async def test_releasing_gives_back_only_what_is_held() -> None:
     held_by(cluster, "other")
     await one.release()
     assert spec(cluster)["holderIdentity"] == "other"
+
+
+async def test_a_holder_may_write_only_while_nobody_else_can_lead() -> None:
+    cluster, clock = FakeCluster(), Clock()
+    one = leader(cluster, clock)
+    assert not one.may_write()
+    await one.acquire()
+    clock.now += 14.9
+    assert one.may_write()
+    assert await one._try()
+    clock.now += 14.9
+    assert one.may_write()
+    clock.now += 0.1  # paused, or without an answer, for the whole duration
+    assert not one.may_write()
+
+
+async def test_a_standby_looks_again_when_the_lease_ends() -> None:
+    cluster, clock = FakeCluster(), Clock()
+    held_by(cluster, "other")
+    one = Leader(cluster, namespace="system", identity="me", clock=clock)
+    assert not await one._try()
+    assert one._until_free() == 2.0
+    clock.now += 11.5
+    assert one._until_free() == 0.5

@@ -27,6 +27,7 @@ WATCH_LENGTH = 570  # seconds; then the API server ends it and the next one star
 _ERRORS = 400  # HTTP statuses from here on
 _JSON = "application/json"
 _METADATA = f"{_JSON};as=PartialObjectMetadata%s;g=meta.k8s.io;v=v1"
+_LEASES = kind_of("Lease").path(None).removesuffix("leases")  # and nothing else is there
 _STRICT = {"fieldValidation": "Strict"}
 # A ValueError is an answer cut short, or of something on the way that is no API server; a
 # RecursionError is JSON nested deeper than can be read.
@@ -40,8 +41,15 @@ Count = Callable[[str, str], None]
 class Client:
     """Implements `interface.Cluster` over HTTP."""
 
-    def __init__(self, connection: Connection, count: Count | None = None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        count: Count | None = None,
+        may_write: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Take the way there, who counts, and who is asked before writes of all but Leases."""
         count = count or _uncounted
+        self._may_write = may_write
         self._short = _api_client(connection, count, connections=100)
         self._long = _api_client(connection, count, connections=0)  # watches: one each, no bound
 
@@ -75,10 +83,7 @@ class Client:
         kind = kind_of(selection.kind)
         accept = _METADATA % "List" if selection.metadata_only else _JSON
         path, subject = kind.path(selection.namespace), f"the list of {kind.plural}"
-        try:
-            return await self._send("GET", path, subject, query=query, accept=accept)
-        except Expired as error:  # so many pages that the first one is too old: all again
-            raise errors.ApiUnavailable(str(error)) from error
+        return await self._send("GET", path, subject, query=query, accept=accept)
 
     async def create(self, manifest: Object) -> Object:
         """See `interface.Cluster`."""
@@ -198,6 +203,8 @@ class Client:
         accept: str = _JSON,
     ) -> Object:
         timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT)
+        if method != "GET" and not path.startswith(_LEASES) and not self._may_write():
+            raise errors.ApiUnavailable(f"{subject} is not written: this process no longer leads")
         try:
             response = await _request(
                 self._short, method, path, query or {}, accept, body, content, timeout=timeout
@@ -207,6 +214,8 @@ class Client:
             if response.status >= _ERRORS:
                 raise error_from(response.status, response.headers, data, subject)
             answer: Object = json.loads(data)
+        except Expired as error:  # so many pages that the first one is too old: all again
+            raise errors.ApiUnavailable(str(error)) from error
         except _UNREACHABLE as error:
             raise _unavailable(subject, error) from error
         return answer

@@ -11,6 +11,7 @@ from cais_operator.cluster.interface import Expired
 
 _BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.UNAUTHORIZED, HTTPStatus.REQUEST_TIMEOUT)
 _UNDECLARED = "field not declared in schema"  # the words of a 500 that no retry cures
+_LONGEST_WAIT = 300.0  # seconds; a wish to be left alone for longer is a mistake
 _LONGEST = 1000  # characters of the API server's words; a status condition has an end
 
 
@@ -27,7 +28,7 @@ def error_from(
     """
     said = _status_object(body)
     message = str(said.get("message") or body[:_LONGEST].decode(errors="replace"))[:_LONGEST]
-    reason = str(said.get("reason") or HTTPStatus(status).phrase)
+    reason = str(said.get("reason") or _phrase(status))
     if status == HTTPStatus.GONE:
         return Expired(f"{subject}: {message}")
     if status == HTTPStatus.NOT_FOUND or _namespace_ends(said):
@@ -51,9 +52,14 @@ def _namespace_ends(said: Mapping[str, Any]) -> bool:
     return any(cause.get("reason") == "NamespaceTerminating" for cause in causes)
 
 
+def _phrase(status: int) -> str:
+    """Return the words of a status; also of one that only some proxy on the way knows."""
+    return HTTPStatus(status).phrase if status in set(HTTPStatus) else f"Status{status}"
+
+
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     value = headers.get("Retry-After", "")
-    return float(value) if value.isascii() and value.isdigit() else None
+    return min(_LONGEST_WAIT, float(value)) if value.isascii() and value.isdigit() else None
 
 
 def _status_object(body: bytes) -> Mapping[str, Any]:

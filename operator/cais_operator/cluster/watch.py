@@ -10,7 +10,7 @@ from cais_operator import errors
 from cais_operator.cluster.interface import Cluster, Expired, Object, Selection
 
 _FIRST_PAUSE = 0.5  # seconds after a failure, doubled up to
-_LONGEST_PAUSE = 30.0
+_LONGEST_PAUSE = 15.0
 _log = logging.getLogger(__name__)
 
 Listed = Callable[[list[Object]], None]
@@ -58,11 +58,13 @@ class Watch:
         failures = 0
         while True:
             self.last_try = self._clock()
-            before = self.last_answer
+            before, least = self.last_answer, 0.0
             try:
                 self._version = self._version or await self._list()
+                heard = self.last_answer
                 await self._follow()
-                failures = 0
+                # one that always ends without a word must not be asked all the time
+                failures = failures + 1 if self.last_answer == heard else 0
                 self.ends["ended"] += 1
             except Expired:
                 self._version = ""
@@ -71,8 +73,9 @@ class Watch:
             except errors.CaisError as error:
                 self.ends["failed"] += 1
                 failures = 1 if self.last_answer != before else failures + 1
+                least = getattr(error, "retry_after", None) or 0.0
                 _log.warning("watch of %s: %s", self._selection.kind, error)
-            await asyncio.sleep(pause_after(failures))
+            await asyncio.sleep(max(least, pause_after(failures)))
 
     async def _list(self) -> str:
         objects, version = await self._cluster.list(self._selection)
