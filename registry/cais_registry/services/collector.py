@@ -2,16 +2,13 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
-import os
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from cais_registry.model.errors import StorageFull
@@ -26,6 +23,7 @@ from cais_registry.stores.database import Database
 from cais_registry.stores.gc_queue import Kind, Times
 from cais_registry.stores.gc_review import Counts, rehearse, review_batch
 from cais_registry.stores.report_rows import ReportLine, report_after
+from cais_registry.stores.run_lock import Hold, RunLock
 from cais_registry.stores.run_rows import fail_interrupted, find_run, last_run, running, save_run
 from cais_registry.stores.tag_rows import forget_deleted_tags
 from cais_registry.stores.tombstone_rows import waiting_bytes
@@ -39,7 +37,7 @@ _STOPPED: Final = "the server was stopped; the next run goes on where this one e
 class GarbageCollector:
     """Runs garbage collection in the background, one run at a time, while pushes go on.
 
-    The file `gc.lock` says that a run goes, in whichever process; it ends with that process.
+    The lock says that a run goes, in whichever process of whichever server; it ends with it.
 
     Attributes:
         totals: What the runs of this process did.
@@ -51,7 +49,7 @@ class GarbageCollector:
         reaper: Reaper,
         keeper: Keeper,
         *,
-        lock: Path,
+        lock: RunLock,
         policy: Callable[[], Policy],
         failpoint: Failpoint = no_failpoint,
     ) -> None:
@@ -72,13 +70,13 @@ class GarbageCollector:
             dry_run: Report what would be done and change nothing.
         """
         while (going := await self.current()) is None:
-            descriptor = self._try_lock()
-            if descriptor is not None:
-                return await self._begin(descriptor, dry_run=dry_run)
+            hold = await self._lock.take()
+            if hold is not None:
+                return await self._begin(hold, dry_run=dry_run)
             await asyncio.sleep(0.05)  # another process is about to write its run down
         return going
 
-    async def _begin(self, descriptor: int, *, dry_run: bool) -> Run:
+    async def _begin(self, hold: Hold, *, dry_run: bool) -> Run:
         run = Run(
             id=secrets.token_hex(8),
             state=RunState.RUNNING,
@@ -92,18 +90,18 @@ class GarbageCollector:
             save_run(connection, run)
 
         with suppress(StorageFull):  # a run may be what makes room: it goes on without a record
-            await self._recorded(work, descriptor)
-        self._task = asyncio.create_task(self._serve(run, descriptor))
+            await self._recorded(work, hold)
+        self._task = asyncio.create_task(self._serve(run, hold))
         return run
 
-    async def _recorded(self, work: Callable[[Connection], None], descriptor: int) -> None:
+    async def _recorded(self, work: Callable[[Connection], None], hold: Hold) -> None:
         try:
             await self._database.write(work)
         except StorageFull:
             raise
         except BaseException:
             self._run = None
-            os.close(descriptor)
+            hold.close()
             raise
 
     async def wait(self) -> None:
@@ -123,7 +121,7 @@ class GarbageCollector:
         if self._run is not None:
             return replace(self._run, duration_seconds=self._since(self._run))
         found = await self._database.read(running)
-        if found is None or not self._is_locked():
+        if found is None or not await self._lock.is_held():
             return None
         return replace(found, duration_seconds=self._since(found))
 
@@ -157,22 +155,7 @@ class GarbageCollector:
     def _since(self, run: Run) -> float:
         return max(0.0, self._database.now() / 1e6 - run.started_at.timestamp())
 
-    def _try_lock(self) -> int | None:
-        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
-        return descriptor
-
-    def _is_locked(self) -> bool:
-        descriptor = self._try_lock()
-        if descriptor is not None:
-            os.close(descriptor)
-        return descriptor is None
-
-    async def _serve(self, run: Run, descriptor: int) -> None:
+    async def _serve(self, run: Run, hold: Hold) -> None:
         """Do a run and write down what came of it, whatever happens."""
         try:
             work = self._rehearse if run.dry_run else self._collect
@@ -189,7 +172,7 @@ class GarbageCollector:
                     await self._save()
             finally:
                 self._run = None
-                os.close(descriptor)
+                hold.close()
 
     def _finish(self, state: RunState, message: str) -> None:
         run = self._known()
