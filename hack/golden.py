@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from cais_operator import desired, names
+from cais_operator import backend, desired, names
 from cais_operator.brought import Brought
 from cais_operator.certificates import Authority, Facts, Leaf
 from cais_operator.credentials import UserEntry
@@ -61,7 +61,7 @@ def text(case: Path) -> str:
 
 def _children(registry: Registry, settings: Settings) -> Iterator[Manifest]:
     hosts = names.hosts(registry, ("10.96.0.50",), settings.cluster_domain)
-    claim = desired.claim(registry, settings, None)
+    claim, copy = desired.claim(registry, settings, None), _copy(registry, settings)
     yield desired.service(registry, settings)
     yield desired.network_policy(registry, settings)
     yield desired.gc_network_policy(registry, settings)
@@ -83,9 +83,15 @@ def _children(registry: Registry, settings: Settings) -> Iterator[Manifest]:
             yield desired.user_secret(registry, settings, user, "a password")
     yield desired.users_secret(registry, settings, tuple(_entries(registry)))
     yield desired.token_keys_secret(registry, settings, (_KEY,))
-    yield desired.deployment(registry, settings)
+    yield from [] if copy is None else [copy]
+    yield desired.deployment(registry, settings, copy)
     yield desired.cron_job(registry, settings, _way(registry))
     yield from desired.exposure(registry, settings, host=_way(registry).host, has_bundle=True)
+
+
+def _copy(registry: Registry, settings: Settings) -> Manifest | None:
+    given = {file: f"content of {file}" for file in backend.files(registry)}
+    return desired.backend_secret(registry, settings, given, "a revision") if given else None
 
 
 def _certificate(registry: Registry, settings: Settings, hosts: Hosts) -> Iterator[Manifest]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cais_operator import (
+    backend,
     brought,
     cert_manager,
     certificates,
@@ -46,11 +47,13 @@ class Material:
         tls: The TLS Secret; None without TLS, and while there is no certificate.
         users: The users Secret.
         bundle: PEM of what clients should trust; empty when there is nothing to publish.
+        backend: The Secret with keys and addresses of bucket and database; None with a volume.
     """
 
     tls: Object | None
     users: Object
     bundle: str
+    backend: Object | None = None
 
 
 class Generator:
@@ -88,7 +91,8 @@ class Generator:
         users = await self._users(registry, world, authority, passwords)
         await self._keeper.drop_unused(registry, world)
         await self._token_keys(registry, world, now)
-        return Material(tls=certificate, users=users, bundle=bundle)
+        copy = await self._backend(registry, world)
+        return Material(tls=certificate, users=users, bundle=bundle, backend=copy)
 
     async def authority(self, now: datetime) -> Authority:
         """Return the installation's CA; made when there is none, not replaced here.
@@ -185,6 +189,16 @@ class Generator:
             pki.hash_users, passwords, known=known, key=key, former_key=authority.former_marks
         )
         manifest = desired.users_secret(registry, self._settings, entries)
+        return await self._writer.ensure_secret(world, manifest)
+
+    async def _backend(self, registry: Registry, world: World) -> Object | None:
+        """Copy what pods mount; another content gets another revision, which replaces the pods."""
+        given = backend.given(registry, world.observed.references)
+        if not given:
+            return None
+        live = world.secret(backend.secret_name(registry))
+        revision = backend.revision(live, given) or pki.new_revision()
+        manifest = desired.backend_secret(registry, self._settings, given, revision)
         return await self._writer.ensure_secret(world, manifest)
 
     async def _token_keys(self, registry: Registry, world: World, now: datetime) -> None:

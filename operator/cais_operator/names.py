@@ -99,7 +99,7 @@ def gc_network_policy(registry: Registry) -> str:
 
 def claim(registry: Registry) -> str:
     """Return the name of the claim that is mounted: the existing one, else our own."""
-    return registry.spec.storage.volume.existing_claim or f"{registry.name}-data"
+    return registry.spec.storage.existing_claim or f"{registry.name}-data"
 
 
 def tls_secret(registry: Registry) -> str:

@@ -88,6 +88,11 @@ def new_password() -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(_PASSWORD_LENGTH))
 
 
+def new_revision() -> str:
+    """Return a name for a content that tells nothing of it."""
+    return secrets.token_hex(8)
+
+
 def new_token_key(now: datetime) -> TokenKey:
     """Make a key that signs tokens (Ed25519, PKCS#8).
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 
-from cais_operator import edge, issuers, names, versions
+from cais_operator import backend, edge, issuers, names, versions
 from cais_operator.consumers import selectors
 from cais_operator.credentials import LONGEST_PASSWORD, PASSWORD, generated_secrets, password_in
 from cais_operator.errors import Problem
@@ -29,17 +29,17 @@ def problems(registry: Registry, observed: Observed) -> tuple[Problem, ...]:
     Looked for: an object of a child's name that is not ours; a claim that would shrink or change
     its class, or an existing claim that is missing; users named twice or like a generated one;
     rules for unknown users; issuers that cannot be told apart; a password Secret that is missing,
-    lacks the key, or holds no usable password; an unusable one in place of a generated one; host
-    names inside the cluster's domain; two kinds of TLS; exposure of another type than its block is
-    for, or without a host name; renewBefore not below validity; a version that the operator does
-    not work with, or that lacks what is asked for; a quota of nothing; consumers selected by labels
-    that the operator may not read.
+    lacks the key, or holds no usable password; what lacks of bucket and database; an unusable
+    password in place of a generated one; host names inside the cluster's domain; two kinds of TLS;
+    exposure of another type than its block is for, or without a host name; renewBefore not below
+    validity; a version that the operator does not work with, or that lacks what is asked for; a
+    quota of nothing; consumers selected by labels that the operator may not read.
     """
     return tuple(problem for check in _CHECKS for problem in check(registry, observed))
 
 
 def _strangers(registry: Registry, observed: Observed) -> Iterator[Problem]:
-    existing = registry.spec.storage.volume.existing_claim
+    existing = registry.spec.storage.existing_claim
     for (kind, name), live in observed.children.items():
         if (kind, name) == ("PersistentVolumeClaim", existing) or is_ours(registry, live):
             continue
@@ -69,7 +69,9 @@ def is_ours(registry: Registry, live: Live) -> bool:
 
 
 def _claim(registry: Registry, observed: Observed) -> Iterator[Problem]:
-    volume = registry.spec.storage.volume
+    volume = registry.spec.storage.mounted
+    if volume is None:
+        return
     field = "spec.storage.volume"
     live = observed.child("PersistentVolumeClaim", names.claim(registry))
     if volume.existing_claim is not None:
@@ -141,6 +143,10 @@ def _references(registry: Registry, observed: Observed) -> Iterator[Problem]:
         elif password_in(secret, ref.key) is None:
             rule = f"must hold a password of 1 to {LONGEST_PASSWORD} bytes of printable text"
             yield Problem(field=f"{field}.key", value=ref.key, rule=f"Secret {ref.name} {rule}")
+
+
+def _backend(registry: Registry, observed: Observed) -> Iterator[Problem]:
+    return backend.problems(registry, observed.references)
 
 
 def _generated(registry: Registry, observed: Observed) -> Iterator[Problem]:
@@ -263,6 +269,7 @@ _CHECKS: tuple[Callable[[Registry, Observed], Iterator[Problem]], ...] = (
     _rules,
     _issuers,
     _references,
+    _backend,
     _generated,
     _hostnames,
     _exposure,

@@ -192,7 +192,7 @@ class Reconciler:
 
     async def _apply_rest(self, registry: Registry, world: World, made: Material) -> None:
         """Apply what needs no material; the server's Deployment when it may change now."""
-        deployment = desired.deployment(registry, self._settings)
+        deployment = desired.deployment(registry, self._settings, made.backend)
         restart = self._restarts.decide(registry, world, deployment)
         world.reader = restart.reader
         try:

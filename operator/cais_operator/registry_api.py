@@ -29,7 +29,7 @@ class Way:
     """How to reach one server.
 
     Attributes:
-        host: ClusterIP.
+        host: ClusterIP, or address of a pod.
         name: Host name that the server's certificate must cover.
         ca: PEM of what the certificate is verified with; None: plain HTTP.
         password: Of the user `cais-gc`.

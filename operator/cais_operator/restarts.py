@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from cais_operator import __version__, names, rollout, versions
+from cais_operator import __version__, backend, names, rollout, versions
 from cais_operator.cluster import Child, Children, Object, part_digest
 from cais_operator.report import Reporter
 from cais_operator.resource import Key, Registry
@@ -81,7 +81,8 @@ class Restarts:
         """Decide whether a Deployment is changed now; a turn that is given lasts until `done`."""
         child = world.server
         wanted = Template(
-            digest=part_digest(manifest["spec"]["template"]), asked=rollout.asked(registry)
+            digest=part_digest(manifest["spec"]["template"]),
+            asked=rollout.asked(registry, backend.mounted(manifest)),
         )
         why = _cause(registry, wanted, child)
         began = None if child is None else rollout.restarted(child.body)

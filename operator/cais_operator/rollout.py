@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
@@ -137,10 +137,12 @@ def restarted(deployment: Mapping[str, Any]) -> datetime | None:
 
 
 def is_available(deployment: Mapping[str, Any]) -> bool:
-    """Return whether the pod of the newest template serves."""
+    """Return whether there are pods of the newest template only, and one serves."""
     status = deployment.get("status") or {}
     seen = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
-    return bool(seen and status.get("updatedReplicas") and status.get("availableReplicas"))
+    new = status.get("updatedReplicas", 0)
+    is_through = new and new >= status.get("replicas", 0)
+    return bool(seen and is_through and status.get("availableReplicas"))
 
 
 def _lost(deployment: Mapping[str, Any]) -> datetime | None:
@@ -160,18 +162,24 @@ def _time(text: object) -> datetime | None:
     return found if found.tzinfo is not None else None
 
 
-def asked(registry: Registry) -> str:
-    """Return a digest of what the spec says about the pod.
+def asked(registry: Registry, revision: str = "") -> str:
+    """Return a digest of what the spec, and Secrets that it names, say about the pod.
+
+    Args:
+        registry: The Registry.
+        revision: Of the keys and addresses of its bucket and database; empty with a volume.
 
     A field that a later version brings changes nothing while it is at its default: else the first
     look after an upgrade would take every Registry for one that its owner has edited.
     """
-    spec = registry.spec
+    spec, s3 = registry.spec, registry.spec.storage.s3
     parts = {
         "pod": _given(spec.pod),
         "version": spec.version,
         "claim": names.claim(registry),
         "tls": not spec.tls.is_disabled,
+        "s3": {} if s3 is None else {key: one for key, one in asdict(s3).items() if one},
+        "revision": revision,
     }
     text = json.dumps({key: one for key, one in parts.items() if one}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The way to a Registry's server: ask what it has loaded, and hurry its files when it lags."""
 
+import asyncio
 import base64
 import hashlib
 import json
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
-from cais_operator import brought, certificates, credentials, desired, names
+from cais_operator import brought, certificates, credentials, desired, names, servers
 from cais_operator.cluster import Cluster, Object
 from cais_operator.errors import NotFound
 from cais_operator.observed import ServerState
@@ -40,10 +42,22 @@ class Server:
         way = _way(registry, world)
         if way is None:
             return
-        state = await self._api.state(way)
+        state = await self._state(registry, way)
+        if state is None:
+            return
         world.learn(server=state)
         if may_nudge and _lags(world.observed.wanted_files, state):
             await self._nudge(registry, world.observed.wanted_files)
+
+    async def _state(self, registry: Registry, way: Way) -> ServerState | None:
+        """Ask the server, or each of several: only together they tell what clients meet."""
+        if registry.spec.storage.mounted is not None:
+            return await self._api.state(way)
+        pods = [pod for pod in await self._observer.pods(registry) if servers.serves(pod)]
+        ways = [replace(way, host=pod["status"]["podIP"]) for pod in pods]
+        states = await asyncio.gather(*(self._api.state(one) for one in ways))
+        called = [pod["metadata"]["name"] for pod in pods]
+        return servers.together(dict(zip(called, states, strict=True)))
 
     async def collect(self, registry: Registry, world: World, *, dry_run: bool) -> bool:
         """Start a garbage collection; False when the server cannot be asked, or refuses."""

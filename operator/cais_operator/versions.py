@@ -66,6 +66,10 @@ _ADDED = """
 FIELDS: Mapping[str, Field] = {
     **dict.fromkeys(_ADDED.split(), Field()),
     "access.issuers": Field(asked="access.issuers"),
+    "database": Field(asked="database"),
+    "database.urlFile": Field(asked="database"),
+    "storage": Field(asked="storage.s3"),
+    "storage.s3": Field(asked="storage.s3"),
     "quota": Field(asked="quota"),
     "readOnly": Field(asked="readOnly"),
     "immutableTags": Field(asked="immutableTags"),

@@ -4,7 +4,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from cais_operator import names
+from cais_operator import backend, names
 from cais_operator.cluster import Child, Children, Cluster, Object, Selection, child_of, find
 from cais_operator.consumers import Account, Grant
 from cais_operator.names import Hosts
@@ -121,7 +121,8 @@ def referenced(registry: Registry) -> tuple[str, ...]:
     refs = (user.password_secret_ref for user in registry.spec.access.users)
     passwords = (ref.name for ref in refs if ref is not None)
     certificate = names.brought_secret(registry)
-    return tuple(dict.fromkeys((*passwords, *([certificate] if certificate else ()))))
+    others = (*([certificate] if certificate else ()), *backend.referenced(registry))
+    return tuple(dict.fromkeys((*passwords, *others)))
 
 
 def cluster_ips(service: Object) -> tuple[str, ...]:
@@ -168,7 +169,7 @@ def _expected(registry: Registry) -> tuple[Name, ...]:
         ("ServiceAccount", names.service_account(registry)),
         ("ConfigMap", names.config_map(registry)),
         ("ConfigMap", names.ca_config_map(registry)),
-        ("PersistentVolumeClaim", names.claim(registry)),
+        *_kept(registry),
         ("Secret", names.tls_secret(registry)),
         ("Secret", names.admin_secret(registry)),
         ("Secret", names.gc_secret(registry)),
@@ -181,6 +182,13 @@ def _expected(registry: Registry) -> tuple[Name, ...]:
         *((kind, _named(registry, kind)) for kind in kinds(registry)),
         *([("Ingress", names.route(registry))] if _has_route(registry, "Ingress") else ()),
     )
+
+
+def _kept(registry: Registry) -> tuple[Name, ...]:
+    """What has to do with where the data is."""
+    if registry.spec.storage.mounted is None:
+        return (("Secret", backend.secret_name(registry)),)
+    return (("PersistentVolumeClaim", names.claim(registry)),)
 
 
 def _named(registry: Registry, kind: str) -> str:

@@ -20,6 +20,7 @@ from support.access_bench import access
 from support.consumer_cases import CONSUMER_CASES
 from support.crd_cases import CASES
 from support.crd_schema import differences, paths, schemas, unknown
+from support.crd_storage_cases import bucket
 
 ROOT = Path(__file__).parents[2]
 PLURALS = {names.KIND: names.PLURAL, names.ACCESS_KIND: names.ACCESS_PLURAL}
@@ -167,10 +168,15 @@ def test_every_field_of_a_status_is_in_the_schema_and_the_other_way_round() -> N
     known = registry(
         {"quota": "1Gi"}, status={"observedGeneration": 1, "garbageCollection": missed}
     )
-    found = status.of(known, _whole(), (), datetime(2026, 3, 2, tzinfo=UTC))
-    assert list(unknown(found, STATUS, "status")) == []
+    over_bucket = registry(bucket())
+    both = [
+        status.of(one, _whole(), (), datetime(2026, 3, 2, tzinfo=UTC))
+        for one in (known, over_bucket)
+    ]
+    for found in both:
+        assert list(unknown(found, STATUS, "status")) == []
     leaves = {path for path, schema in schemas(STATUS, "") if "properties" not in schema}
-    written = {path for path, value in paths(found, "")}
+    written = {path for found in both for path, value in paths(found, "")}
     assert {path for path in leaves if "conditions" not in path} == {
         path for path in written if "conditions" not in path
     }

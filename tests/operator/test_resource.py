@@ -20,8 +20,10 @@ def _problems(spec: Any) -> list[tuple[str, str]]:
 def test_an_empty_spec_is_a_whole_registry() -> None:
     found = parse(body())
     assert found.key == Key("team-a", "team")
-    assert str(found.spec.storage.volume.size) == "10Gi"
-    assert found.spec.storage.volume.on_delete == "Retain"
+    volume = found.spec.storage.mounted
+    assert volume is not None
+    assert str(volume.size) == "10Gi"
+    assert volume.on_delete == "Retain"
     assert found.spec.garbage_collection.schedule == "17 3 * * *"
     assert found.spec.tls.is_issued
     assert found.spec.access.users == ()
@@ -41,7 +43,8 @@ def test_a_registry_that_is_being_deleted_says_so() -> None:
 @pytest.mark.parametrize(
     ("spec", "field", "words"),
     [
-        ({"storage": {"s3": {}}}, "spec.storage.s3", "is not a field; known are volume"),
+        ({"storage": {"gcs": {}}}, "spec.storage.gcs", "is not a field; known are volume, s3"),
+        ({"storage": {"s3": {"bucket": "b"}}}, "spec.storage.s3.secretRef", "is required"),
         (with_volume(size="-1Gi"), "spec.storage.volume.size", "must be a quantity"),
         (with_volume(size=True), "spec.storage.volume.size", "must be a quantity"),
         (with_volume(onDelete="Keep"), "spec.storage.volume.onDelete", "one of Retain, Delete"),

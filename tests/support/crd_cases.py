@@ -10,10 +10,7 @@ from typing import Any
 from support.crd_access_cases import ACCESS_BROKEN, ACCESS_CASES
 from support.crd_case import Case, Spec
 from support.crd_exposure_cases import EXPOSURE_BROKEN, EXPOSURE_CASES
-
-
-def _volume(**volume: Any) -> Spec:
-    return {"storage": {"volume": volume}}
+from support.crd_storage_cases import STORAGE_BROKEN, STORAGE_CASES
 
 
 def _issued(validity: str, renew_before: str) -> Spec:
@@ -60,45 +57,6 @@ CASES = (
         accepted={},
         refused={},
         names=("team-1", "team.1"),
-    ),
-    Case(
-        message="size must be more than zero",
-        accepted=_volume(size="1"),
-        refused=_volume(size="0Gi"),
-    ),
-    Case(
-        message="a volume cannot shrink",
-        before=_volume(size="2Gi"),
-        accepted=_volume(size="2048Mi"),
-        refused=_volume(size="2047Mi"),
-    ),
-    Case(
-        message="the storage class of a volume cannot change",
-        before=_volume(storageClassName="fast"),
-        accepted=_volume(storageClassName="fast", size="20Gi"),
-        refused=_volume(storageClassName="slow"),
-    ),
-    Case(
-        message="a registry cannot move to another claim",
-        before=_volume(existingClaim="one"),
-        accepted=_volume(existingClaim="one"),
-        refused=_volume(existingClaim="two"),
-    ),
-    Case(
-        message="a registry cannot move to another claim",
-        before={},
-        accepted=_volume(onDelete="Delete"),
-        refused=_volume(existingClaim="two"),
-    ),
-    Case(
-        message="an existing claim has its storage class already",
-        accepted=_volume(existingClaim="one"),
-        refused=_volume(existingClaim="one", storageClassName="fast"),
-    ),
-    Case(
-        message="an existing claim is never deleted",
-        accepted=_volume(existingClaim="one", onDelete="Retain"),
-        refused=_volume(existingClaim="one", onDelete="Delete"),
     ),
     Case(
         message="renewBefore must be less than validity",
@@ -227,14 +185,12 @@ CASES = (
         refused=_pod(annotations={"cais.dev/nudge": "a"}),
     ),
     *EXPOSURE_CASES,
+    *STORAGE_CASES,
 )
 
 # What the schema alone refuses, and the field that the refusal names.
 BROKEN: tuple[tuple[str, Spec], ...] = (
     *ACCESS_BROKEN,
-    ("spec.storage.volume.size", _volume(size="-1Gi")),
-    ("spec.storage.volume.size", _volume(size="1e3")),
-    ("spec.storage.volume.onDelete", _volume(onDelete="Keep")),
     ("spec.tls.issued.validity", _issued("90d", "1h")),
     ("spec.tls.secretRef.name", {"tls": {"secretRef": {}}}),
     ("spec.tls.secretRef.name", {"tls": {"secretRef": {"name": "Own"}}}),
@@ -285,4 +241,5 @@ BROKEN: tuple[tuple[str, Spec], ...] = (
     ("spec.retention", {"retention": [{"repositories": ["**"]}] * 33}),
     ("spec.pod.resources.limits.memory", _pod(resources={"limits": {"memory": "lots"}})),
     *EXPOSURE_BROKEN,
+    *STORAGE_BROKEN,
 )

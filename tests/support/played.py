@@ -16,7 +16,7 @@ from cais_operator import desired
 from cais_operator.app import App
 from cais_operator.cluster import connect
 from cais_operator.observed import ServerState
-from cais_operator.registry_api import Way
+from cais_operator.registry_api import RegistryApi, Way
 from cais_operator.settings import Settings
 from support.apiserver import DEADLINE, free_port, wait_for
 from support.operators import Place
@@ -82,7 +82,7 @@ class PlayedServer:
 @asynccontextmanager
 async def operator(  # noqa: PLR0913 - what an operator is told
     place: Place,
-    server: PlayedServer,
+    server: RegistryApi,
     *,
     resync: float,
     more: tuple[str, ...] | None = (),

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real PostgreSQL on a unix socket in a temporary folder, run by a user who is not root."""
+"""A real PostgreSQL in a temporary folder, run by a user who is not root.
+
+It listens on a unix socket, and on loopback where a test asks for that.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +29,21 @@ class Cluster:
     """A cluster that tests start, stop and kill."""
 
     folder: Path
+    port: int = 5432
+    listens: str = ""
     process: subprocess.Popen[bytes] | None = None
 
     def dsn(self, database: str = "postgres") -> str:
-        return f"host={self.folder} user=cais dbname={database}"
+        return f"host={self.folder} port={self.port} user=cais dbname={database}"
+
+    def url(self, database: str) -> str:
+        """How it is reached over TCP."""
+        return f"postgresql://cais:any@{self.listens}:{self.port}/{database}"
 
     def start(self) -> None:
         command = [str(BIN / "postgres"), "-D", f"{self.folder}/data", "-k", str(self.folder)]
-        options = ["listen_addresses=", "max_connections=60", "shared_buffers=16MB"]
+        where = [f"listen_addresses={self.listens}", f"port={self.port}"]
+        options = [*where, "max_connections=60", "shared_buffers=16MB"]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, *(word for option in options for word in ("-c", option))],
@@ -77,8 +87,12 @@ def _groups() -> list[int] | None:
 
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
-    """Make a cluster and run it; short paths, because socket names are."""
+def cluster(*, port: int = 0) -> Iterator[Cluster]:
+    """Make a cluster and run it; short paths, because socket names are.
+
+    Args:
+        port: Of loopback; 0: only the socket.
+    """
     folder = Path(tempfile.mkdtemp(prefix="cais-pg-"))
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres", "postgres")
@@ -88,7 +102,9 @@ def cluster() -> Iterator[Cluster]:
         user=_user(), group=_group(), extra_groups=_groups(), check=True, capture_output=True,
         cwd=folder,
     )  # fmt: skip
-    made = Cluster(folder=folder)
+    made = (
+        Cluster(folder=folder, port=port, listens="127.0.0.1") if port else Cluster(folder=folder)
+    )
     try:
         made.start()
         yield made

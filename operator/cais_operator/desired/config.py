@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cais_operator import edge, names, token_keys, versions
+from cais_operator import backend, edge, names, token_keys, versions
 from cais_operator.consumers import Grant
 from cais_operator.desired import identities
 from cais_operator.desired.metadata import finish
@@ -47,7 +47,8 @@ def config_map(
     """
     live = _live_part(registry, known)
     live["access"]["rules"] += [_granted(one) for one in grants]
-    parts = {**static_part(settings), **live, "tokens": _tokens(registry, settings)}
+    fixed = static_part(registry, settings)
+    parts = {**fixed, **live, "tokens": _tokens(registry, settings)}
     parts = versions.readable(parts, reader or versions.pinned(registry))
     text = json.dumps(parts, indent=2, ensure_ascii=False)
     data = {_CONFIG_KEY: text + "\n", **identities.files(known)}
@@ -101,11 +102,11 @@ def _decoded(secret: Live, key: str) -> bytes | None:
     return None if text is None else base64.b64decode(text)
 
 
-def static_part(settings: Settings) -> dict[str, Any]:
+def static_part(registry: Registry, settings: Settings) -> dict[str, Any]:
     """Return the settings that the server reads once: a change of them restarts the pod."""
     host = settings.registry_listen
     address = f"[{host}]:{names.PORT}" if ":" in host else f"{host}:{names.PORT}"
-    return {"data": names.DATA_DIRECTORY, "listen": address}
+    return {"data": names.DATA_DIRECTORY, "listen": address, **backend.settings(registry)}
 
 
 def _live_part(registry: Registry, known: Issuers) -> dict[str, Any]:

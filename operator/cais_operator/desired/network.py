@@ -2,7 +2,8 @@
 """The Service and the NetworkPolicies. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from cais_operator import names
 from cais_operator.desired.metadata import finish
@@ -11,6 +12,10 @@ from cais_operator.resource import Ingress, LoadBalancer, Registry
 from cais_operator.settings import Settings
 
 _OF_SERVICES = ("NodePort", "LoadBalancer")
+# Names are resolved at port 53, or at 5353 where the cluster's DNS pods listen there.
+_NAMES = [
+    {"port": port, "protocol": protocol} for port in (53, 5353) for protocol in ("UDP", "TCP")
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +37,7 @@ class _Policy:
     selector: Mapping[str, str]
     server_selector: Mapping[str, str]
     port: int
+    egress: tuple[Mapping[str, Any], ...] | None = None
 
 
 def service(registry: Registry, settings: Settings, *, keep_address: bool = True) -> Manifest:
@@ -74,9 +80,15 @@ def _for_controllers(registry: Registry) -> dict[str, str]:
 
 
 def network_policy(registry: Registry, settings: Settings) -> Manifest:
-    """Return the server's policy: anyone may reach its port, it may reach nobody."""
+    """Return the server's policy: anyone may reach its port, it may reach nobody.
+
+    Over a bucket and a database it may open TCP connections, to any address and port: a policy
+    knows no names, and of a Service it sees the port of the pods behind it.
+    """
     del settings
     context = _policy(registry, names.network_policy(registry), names.REGISTRY)
+    if registry.spec.storage.mounted is None:
+        context = replace(context, egress=({"ports": _NAMES}, {"ports": [{"protocol": "TCP"}]}))
     return finish(render("network-policy", context), registry)
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cais_operator import issuer_marks, names, token_keys
+from cais_operator import backend, issuer_marks, names, token_keys
 from cais_operator.brought import Brought
 from cais_operator.certificates import Authority, Leaf
 from cais_operator.consumers import Account, accounts
@@ -157,6 +157,15 @@ def token_keys_secret(
     texts = {token_keys.FILE: token_keys.text(keys)}
     texts |= {issuer_marks.FILE: issuer_marks.text(known.marks)} if known.marks else {}
     return finish(_secret(names.token_keys_secret(registry), texts), registry)
+
+
+def backend_secret(
+    registry: Registry, settings: Settings, given: Mapping[str, str], revision: str
+) -> Manifest:
+    """Return the copy of the keys and addresses of bucket and database, for the pods to mount."""
+    del settings
+    texts = {**given, backend.REVISION: revision}
+    return finish(_secret(backend.secret_name(registry), texts), registry)
 
 
 def _docker_login(user: str, password: str, addresses: tuple[str, ...]) -> dict[str, str]:

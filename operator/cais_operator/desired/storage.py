@@ -19,7 +19,7 @@ class _Claim:
 
 
 def claim(registry: Registry, settings: Settings, live: Live | None) -> Manifest | None:
-    """Return the claim; None when an existing one is used.
+    """Return the claim; None when an existing one is used, or a bucket.
 
     With `onDelete: Retain` it has no owner, so that it outlives the Registry; a Registry of the
     same name takes it back, and the annotation says whose it is.
@@ -30,8 +30,8 @@ def claim(registry: Registry, settings: Settings, live: Live | None) -> Manifest
         live: The claim as it is. The default size never shrinks it (`plan` refuses any other).
     """
     del settings
-    volume = registry.spec.storage.volume
-    if volume.existing_claim is not None:
+    volume = registry.spec.storage.mounted
+    if volume is None or volume.existing_claim is not None:
         return None
     context = _Claim(
         name=names.claim(registry),

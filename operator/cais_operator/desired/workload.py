@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cais_operator import names, token_keys
+from cais_operator import backend, names, token_keys
 from cais_operator.desired import pods
 from cais_operator.desired.config import static_part
 from cais_operator.desired.metadata import finish
+from cais_operator.desired.replicas import Replicas, replicas
+from cais_operator.observed import Live
 from cais_operator.render import Manifest, render
 from cais_operator.resource import Quantity, Registry
 from cais_operator.settings import Settings
@@ -35,11 +37,11 @@ class _Deployment:
     ready: Mapping[str, Any]
     affinity: Mapping[str, Any] | None
     resources: Mapping[str, Mapping[str, str]]
-    claim_name: str
     config_map_name: str
     tls: Mapping[str, Any]
     users_secret_name: str
     token_keys: Mapping[str, Any]
+    servers: Replicas
 
 
 def service_account(registry: Registry, settings: Settings) -> Manifest:
@@ -49,16 +51,19 @@ def service_account(registry: Registry, settings: Settings) -> Manifest:
     return finish(render("service-account", context), registry)
 
 
-def deployment(registry: Registry, settings: Settings) -> Manifest:
-    """Return the server's Deployment: one pod, replaced only when the old one is gone.
+def deployment(registry: Registry, settings: Settings, copy: Live | None = None) -> Manifest:
+    """Return the server's Deployment.
 
     Nothing that the server reloads by itself (certificate, users, rules, keys, times) is in it, so
     that a change of those restarts no pod.
+
+    Args:
+        registry: The Registry.
+        settings: Of the operator.
+        copy: The Secret with keys and addresses of its bucket and database, if it has them.
     """
     context = _Deployment(
-        pod=pods.common(
-            registry, settings, names.REGISTRY, {names.STATIC_CONFIG: _static_hash(settings)}
-        ),
+        pod=pods.common(registry, settings, names.REGISTRY, _annotations(registry, settings, copy)),
         name=names.deployment(registry),
         selector=names.selector(registry, names.REGISTRY),
         args=("serve", "--config", names.CONFIG_FILE),
@@ -67,13 +72,23 @@ def deployment(registry: Registry, settings: Settings) -> Manifest:
         ready=_probe(registry, "/readyz"),
         affinity=pods.normal(registry.spec.pod.affinity) or None,
         resources=_resources(registry),
-        claim_name=names.claim(registry),
         config_map_name=names.config_map(registry),
         tls=pods.tls_source(registry),
         users_secret_name=names.users_secret(registry),
         token_keys=_token_keys(registry),
+        servers=replicas(registry),
     )
-    return finish(render("deployment", context), registry)
+    made = render("deployment", context)
+    if context.servers.backend is not None:
+        _mount(made["spec"]["template"]["spec"], context.servers.backend)
+    return finish(made, registry)
+
+
+def _mount(spec: Manifest, source: Mapping[str, Any]) -> None:
+    """Add the keys and addresses of bucket and database, which not every server has."""
+    mount = {"name": "backend", "mountPath": backend.FOLDER, "readOnly": True}
+    spec["containers"][0]["volumeMounts"].append(mount)
+    spec["volumes"].append({"name": "backend", "secret": dict(source)})
 
 
 def _probe(registry: Registry, path: str) -> dict[str, Any]:
@@ -86,9 +101,12 @@ def _token_keys(registry: Registry) -> dict[str, Any]:
     return {"secretName": names.token_keys_secret(registry), "defaultMode": 0o440, "items": items}
 
 
-def _static_hash(settings: Settings) -> str:
-    text = json.dumps(static_part(settings), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+def _annotations(registry: Registry, settings: Settings, copy: Live | None) -> dict[str, str]:
+    """What is another one whenever the server has to be started anew."""
+    text = json.dumps(static_part(registry, settings), sort_keys=True)
+    found = {names.STATIC_CONFIG: hashlib.sha256(text.encode()).hexdigest()}
+    revision = backend.revision_in(copy)
+    return {**found, backend.ANNOTATION: revision} if revision else found
 
 
 def _resources(registry: Registry) -> dict[str, dict[str, str]]:

@@ -17,6 +17,7 @@ from cais_operator.resource.durations import Duration
 from cais_operator.resource.issuers import Issuer
 from cais_operator.resource.model import Key, Registry
 from cais_operator.resource.parse import parse
+from cais_operator.resource.pod import Pod, Resources
 from cais_operator.resource.quantities import Quantity
 from cais_operator.resource.spec import (
     Access,
@@ -30,24 +31,23 @@ from cais_operator.resource.spec import (
     IssuerRef,
     LoadBalancer,
     ParentRef,
-    Pod,
-    Resources,
     RetentionRule,
     Rule,
     SecretKeyRef,
     SecretRef,
     Spec,
-    Storage,
     Tls,
     User,
-    Volume,
 )
+from cais_operator.resource.storage import S3, Database, Storage, Volume
 
 __all__ = [
+    "S3",
     "Access",
     "AccessSpec",
     "CertManager",
     "Consumer",
+    "Database",
     "Disabled",
     "Duration",
     "Expose",

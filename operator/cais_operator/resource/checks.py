@@ -55,6 +55,7 @@ AT_LEAST_ONE = AtLeast(1)
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SEGMENT = r"(\*\*|\*|\*?([a-z0-9._\-]\*?)+)"  # ** only by itself, as the server reads it
+_KEY_SEGMENT = r"[A-Za-z0-9_\-][A-Za-z0-9._\-]*"
 _CRON_FIELD = r"[0-9A-Za-z*/,\-?]+"
 _CRON_WORD = "@(yearly|annually|monthly|weekly|daily|midnight|hourly)"
 
@@ -89,6 +90,23 @@ QUALIFIED = Pattern(
     316,
     "must be a name, with a lower-case domain and a slash before it where it has one",
 )
+BUCKET = Pattern(
+    "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+    63,
+    "must be the name of a bucket: lower-case letters, digits, '-' and '.'",
+)
+BUCKET_PREFIX = Pattern(
+    rf"^{_KEY_SEGMENT}(/{_KEY_SEGMENT})*$",
+    200,
+    "must be letters, digits, '.', '_' and '-' in segments with '/' between them, none of which "
+    "begins with '.'",
+)
+ENDPOINT = Pattern(
+    rf"^https?://({_LABEL}(\.{_LABEL})*|\[[0-9a-f:]+\])(:[0-9]{{1,5}})?$",
+    300,
+    "must be https://HOST or http://HOST in lower case, with :PORT where it needs one",
+)
+REGION = Pattern("^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", 63, "must be a region, such as us-east-1")
 CIDR = Pattern(r"^[0-9a-f.:]+/[0-9]{1,3}$", 43, "must be a range of addresses, such as 10.0.0.0/8")
 SECRET_KEY = Pattern("^[-._a-zA-Z0-9]+$", 253, "must be a key of a Secret")
 REPOSITORY_GLOB = Pattern(

@@ -6,7 +6,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cais_operator.resource.checks import (
     AT_LEAST_ONE,
@@ -29,24 +29,9 @@ from cais_operator.resource.checks import (
 from cais_operator.resource.consumers import Consumer
 from cais_operator.resource.durations import Duration
 from cais_operator.resource.issuers import Issuer
+from cais_operator.resource.pod import Pod
 from cais_operator.resource.quantities import Quantity
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Volume:
-    """The claim that holds the registry's data. `existing_claim` empty: the operator makes one."""
-
-    size: Quantity = Quantity.parse("10Gi")
-    storage_class_name: Annotated[str, DNS_SUBDOMAIN] | None = None
-    existing_claim: Annotated[str, DNS_SUBDOMAIN] | None = None
-    on_delete: Literal["Retain", "Delete"] = "Retain"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Storage:
-    """Where the data is."""
-
-    volume: Volume = field(default_factory=Volume)
+from cais_operator.resource.storage import Database, Storage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,31 +238,11 @@ class ImmutableTags:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Resources:
-    """Requests and limits of the server's container; empty: the operator's defaults."""
-
-    requests: Mapping[str, Quantity] = field(default_factory=dict)
-    limits: Mapping[str, Quantity] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pod:
-    """What is handed on to the server's pod."""
-
-    resources: Resources = field(default_factory=Resources)
-    node_selector: Mapping[str, str] = field(default_factory=dict)
-    tolerations: Annotated[tuple[Mapping[str, Any], ...], Limit(32)] = ()
-    affinity: Mapping[str, Any] = field(default_factory=dict)
-    priority_class_name: Annotated[str, DNS_SUBDOMAIN] | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
     """The whole spec."""
 
     storage: Storage = field(default_factory=Storage)
+    database: Database | None = None
     tls: Tls = field(default_factory=Tls)
     access: Access = field(default_factory=Access)
     consumers: Annotated[tuple[Consumer, ...], Limit(32)] = ()

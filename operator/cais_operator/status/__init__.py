@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from cais_operator import names
+from cais_operator import backend, names
 from cais_operator.errors import Problem
 from cais_operator.observed import Observed, capacity, requested
 from cais_operator.resource import Registry
@@ -107,7 +107,7 @@ def _ready(registry: Registry, parts: list[Condition]) -> Iterator[Condition]:
     paused = "; paused: the operator changes nothing" if registry.spec.paused else ""
     lacking = [one for one in parts if one.is_lacking]
     # What a person has to do is told before what comes by itself.
-    missing = min(lacking, key=lambda one: not one.stalls, default=None)
+    missing = min(lacking, key=_urgency, default=None)
     if missing is None:
         message = f"serving at {names.url(registry)}{paused}"
         yield Condition(type="Ready", status="True", reason="Serving", message=message)
@@ -121,6 +121,11 @@ def _ready(registry: Registry, parts: list[Condition]) -> Iterator[Condition]:
         yield Condition(
             type="Reconciling", status="True", reason=missing.reason, message=missing.message
         )
+
+
+def _urgency(one: Condition) -> tuple[bool, bool]:
+    """Rank conditions: the first is what a person has to do, the last what nobody knows yet."""
+    return not one.stalls, one.status == "Unknown"
 
 
 def _stalled(reason: str, message: str) -> Iterator[Condition]:
@@ -169,11 +174,14 @@ def _bundle(registry: Registry, observed: Observed) -> dict[str, str]:
 
 
 def _storage(registry: Registry, observed: Observed, used: int | None) -> dict[str, str]:
+    shown = {} if used is None else {"used": content.shown(used)}
+    s3 = registry.spec.storage.s3
+    if s3 is not None:
+        return {"bucket": f"{s3.bucket}/{backend.prefix(registry, s3)}", **shown}
     name = names.claim(registry)
     live = observed.child("PersistentVolumeClaim", name)
     sizes = {"requested": requested(live), "capacity": capacity(live)}
     found = {key: str(size) for key, size in sizes.items() if size is not None}
-    shown = {} if used is None else {"used": content.shown(used)}
     return {"claimName": name, **found, **shown}
 
 

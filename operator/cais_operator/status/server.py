@@ -28,7 +28,22 @@ def condition(registry: Registry, observed: Observed, now: datetime) -> Conditio
     if deployment is None:
         message = f"the Deployment {names.deployment(registry)} is not there yet"
         return _not_yet("DeploymentMissing", message)
-    return _running(deployment, observed) or _loaded(registry, observed, now)
+    waits = _running(deployment, observed) or _followed(registry, deployment)
+    return waits or _loaded(registry, observed, now)
+
+
+def _followed(registry: Registry, deployment: Live) -> Condition | None:
+    """Return what lacks where there can be several servers: new ones, or some of them."""
+    if registry.spec.storage.mounted is not None:
+        return None
+    status = deployment.get("status") or {}
+    there, new = status.get("replicas", 0), status.get("updatedReplicas", 0)
+    if new < there:
+        return _not_yet("RollingOut", f"{new} of {there} servers are of the new kind")
+    wanted, ready = registry.spec.pod.replicas or 1, status.get("availableReplicas", 0)
+    if ready < wanted:
+        return _not_yet("ServersMissing", f"{ready} of {wanted} servers are ready, which serve")
+    return None
 
 
 def _running(deployment: Live, observed: Observed) -> Condition | None:

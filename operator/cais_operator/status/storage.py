@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The claim: is there room as asked for? Pure."""
 
-from cais_operator import names
+from cais_operator import backend, names
 from cais_operator.observed import Live, Observed, ServerState, capacity, requested
 from cais_operator.resource import Registry
 from cais_operator.status.conditions import Condition
@@ -11,6 +11,9 @@ _TYPE = "StorageReady"
 
 def condition(registry: Registry, observed: Observed) -> Condition:
     """Return StorageReady."""
+    s3 = registry.spec.storage.s3
+    if s3 is not None:
+        return _reached(f"{s3.bucket}/{backend.prefix(registry, s3)}", registry, observed)
     name = names.claim(registry)
     live = observed.child("PersistentVolumeClaim", name)
     if live is None:
@@ -24,6 +27,29 @@ def condition(registry: Registry, observed: Observed) -> Condition:
     if phase != "Bound":
         return _not_yet("ClaimPending", f"the claim {name} waits for a volume{_of_class(live)}")
     return _room(name, live)
+
+
+def _reached(bucket: str, registry: Registry, observed: Observed) -> Condition:
+    """A server is ready only while bucket and database answer it; nobody else asks them."""
+    deployment = observed.child("Deployment", names.deployment(registry)) or {}
+    if (deployment.get("status") or {}).get("availableReplicas"):
+        message = f"the servers reach the bucket {bucket} and the database"
+        return Condition(type=_TYPE, status="True", reason="Reached", message=message)
+    if any(map(_lacks_something, observed.pods)):
+        message = (
+            f"a server runs and does not reach the bucket {bucket} or the database: see its log "
+            f"(kubectl logs deployment/{names.deployment(registry)}), and spec.storage.s3 and "
+            "spec.database"
+        )
+        return _not_yet("NotReached", message)
+    message = f"no server runs that could reach the bucket {bucket} and the database"
+    return Condition(type=_TYPE, status="Unknown", reason="NoServer", message=message)
+
+
+def _lacks_something(pod: Live) -> bool:
+    """Whether a server has started, and is not ready to serve."""
+    containers = (pod.get("status") or {}).get("containerStatuses") or ()
+    return any(one.get("started") and not one.get("ready") for one in containers)
 
 
 def pressure(server: ServerState | None) -> Condition | None:

@@ -27,8 +27,7 @@ from cais_registry.services.uploads import Uploads
 from cais_registry.services.usage import Usage
 from cais_registry.stores.blobstore import BlobStore
 from cais_registry.stores.database import Database
-from cais_registry.stores.layout import DATABASE
-from cais_registry.stores.run_lock import RunLock
+from cais_registry.stores.layout import DATABASE, GC_LOCK
 from cais_registry.stores.snapshots import Snapshots
 
 
@@ -39,7 +38,6 @@ class Ground:
     Attributes:
         data: The folder.
         database: The rows.
-        run_lock: Held by the garbage collection that goes.
         store: The bytes of blobs.
         pool: Threads for what blocks.
         policy: Gives the times to keep to; asked anew at each use.
@@ -51,7 +49,6 @@ class Ground:
 
     data: Path
     database: Database
-    run_lock: RunLock
     store: BlobStore
     pool: ThreadPoolExecutor
     policy: Callable[[], Policy]
@@ -109,7 +106,7 @@ class Builder:
             ground.database,
             self._reaper,
             Keeper(ground.database, self._pulls, ground.policy, ground.failpoint),
-            lock=ground.run_lock,
+            lock=ground.database.run_lock(ground.data / GC_LOCK),
             policy=ground.policy,
             failpoint=ground.failpoint,
         )

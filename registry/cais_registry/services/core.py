@@ -19,14 +19,7 @@ from cais_registry.stores.blobstore import BlobStore
 from cais_registry.stores.database import Database, microseconds
 from cais_registry.stores.file_store import FileStore
 from cais_registry.stores.files import Files
-from cais_registry.stores.layout import (
-    DATABASE,
-    GC_LOCK,
-    UnusableData,
-    check_not_lost,
-    make,
-)
-from cais_registry.stores.run_lock import FileLock, RunLock
+from cais_registry.stores.layout import DATABASE, UnusableData, check_not_lost, make
 from cais_registry.stores.sqlite_database import SqliteDatabase
 
 __all__ = ["Core", "Limits", "open_core"]
@@ -65,7 +58,6 @@ async def open_core(  # noqa: PLR0913 - everything that a test turns
     ground = Ground(
         data=data,
         database=database,
-        run_lock=_run_lock(data, database_url, database),
         store=FileStore(Files(data), pool) if store is None else store(pool),
         pool=pool,
         policy=policy,
@@ -94,13 +86,3 @@ def _open_database(data: Path, url: str | None, clock: Callable[[], int]) -> Dat
             f"the database {path} cannot be opened: {error};"
             f" `cais-registry fsck --rebuild --data {data}` makes it anew"
         ) from error
-
-
-def _run_lock(data: Path, url: str | None, database: Database) -> RunLock:
-    if url is None:
-        return FileLock(data / GC_LOCK)
-    from cais_registry.stores.postgresql_lock import (  # noqa: PLC0415 - see _open_database
-        AdvisoryLock,
-    )
-
-    return AdvisoryLock(url, database)

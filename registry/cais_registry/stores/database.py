@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable
+from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 from cais_registry.stores.connection import Connection
+from cais_registry.stores.run_lock import RunLock
 from cais_registry.stores.writer import WriteCounts
 
 T = TypeVar("T")
@@ -61,6 +63,13 @@ class Database(Protocol):
             StorageFull: If the disk is full; nothing was changed.
             Unavailable: If the database is away; whether anything was changed is unknown.
             Exception: Whatever the function raises; nothing was changed.
+        """
+
+    def run_lock(self, path: Path) -> RunLock:
+        """What says that a garbage collection goes, in whichever process over this database.
+
+        Args:
+            path: Of a file in the data folder, for a database that is in it.
         """
 
     def counts(self) -> WriteCounts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Final, TypeVar
 
 import psycopg
@@ -12,6 +13,7 @@ from cais_registry.stores.connection import Connection
 from cais_registry.stores.database import MAX_WAITING, Database, microseconds
 from cais_registry.stores.layout import UnusableData
 from cais_registry.stores.postgresql import PostgresConnection, translated
+from cais_registry.stores.postgresql_lock import AdvisoryLock
 from cais_registry.stores.postgresql_migrate import migrate
 from cais_registry.stores.writer import Job, WriteCounts, Writer
 
@@ -68,6 +70,7 @@ class PostgresDatabase(Database):
         Raises:
             UnusableData: If there is no answer, or the database cannot be used.
         """
+        self._dsn = dsn
         self._clock = clock
         self._writer = Writer(_migrated(dsn), clock)
         self._waiting = asyncio.Semaphore(MAX_WAITING)
@@ -110,6 +113,11 @@ class PostgresDatabase(Database):
             future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
             self._writer.submit(Job(work, future))
             return await future
+
+    def run_lock(self, path: Path) -> AdvisoryLock:
+        """See `Database`."""
+        del path
+        return AdvisoryLock(self._dsn, self)
 
     def counts(self) -> WriteCounts:
         """What this process has written since it opened the database."""

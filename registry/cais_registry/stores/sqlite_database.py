@@ -10,6 +10,7 @@ from typing import TypeVar
 from cais_registry.stores.connection import Connection, Params, Row
 from cais_registry.stores.database import MAX_WAITING, Database, microseconds
 from cais_registry.stores.migrate import migrate
+from cais_registry.stores.run_lock import FileLock
 from cais_registry.stores.sqlite import SqliteConnection, connect, translated
 from cais_registry.stores.writer import Job, WriteCounts, Writer
 
@@ -87,6 +88,10 @@ class SqliteDatabase(Database):
             future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
             self._writer.submit(Job(work, future))
             return await future
+
+    def run_lock(self, path: Path) -> FileLock:
+        """See `Database`."""
+        return FileLock(path)
 
     def counts(self) -> WriteCounts:
         """What this process has written since it opened the database."""

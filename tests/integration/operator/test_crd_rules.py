@@ -86,8 +86,9 @@ def test_a_misspelt_field_is_refused(api: ApiServer) -> None:
     assert 'unknown field "spec.paussed"' in json.load(caught.value)["message"]
 
 
-def test_an_empty_spec_gets_every_default(api: ApiServer, crd_schema: dict[str, Any]) -> None:
-    found = _dry_run(api, {}, "empty")["spec"]
+def test_what_is_empty_gets_every_default(api: ApiServer, crd_schema: dict[str, Any]) -> None:
+    assert _dry_run(api, {}, "empty")["spec"]["storage"] == {}
+    found = _dry_run(api, {"storage": {"volume": {}}}, "empty")["spec"]
     volume = crd_schema["properties"]["storage"]["properties"]["volume"]["properties"]
     assert found["storage"]["volume"] == {
         "size": volume["size"]["default"],

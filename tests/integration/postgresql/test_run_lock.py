@@ -13,7 +13,6 @@ import pytest
 from cais_registry.model.run import RunState
 from cais_registry.services.core import Core, open_core
 from cais_registry.stores.postgresql_database import PostgresDatabase
-from cais_registry.stores.postgresql_lock import AdvisoryLock
 from support.postgresql import Cluster
 
 
@@ -49,7 +48,7 @@ async def test_a_run_of_another_server_is_known_and_not_begun_twice(
 
 async def test_a_server_that_is_lost_holds_no_run(dsn: str, postgres: Cluster) -> None:
     database = PostgresDatabase(dsn)
-    one, two = AdvisoryLock(dsn, database), AdvisoryLock(dsn, database)
+    one, two = (database.run_lock(Path()) for _ in range(2))
     hold = await one.take()
     assert hold is not None
     assert (await two.is_held(), await two.take()) == (True, None)
@@ -69,8 +68,7 @@ async def test_registries_in_schemas_of_one_database_do_not_wait_for_each_other(
         connection.execute("CREATE SCHEMA other")
     other = psycopg.conninfo.make_conninfo(dsn, options="-csearch_path=other")
     databases = [PostgresDatabase(url) for url in (dsn, other)]
-    locks = [AdvisoryLock(url, db) for url, db in zip((dsn, other), databases, strict=True)]
-    holds = [await lock.take() for lock in locks]
+    holds = [await one.run_lock(Path()).take() for one in databases]
     assert None not in holds
     for hold, database in zip(holds, databases, strict=True):
         assert hold is not None
