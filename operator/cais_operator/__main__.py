@@ -38,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logs.configure(settings.log_format)
     import asyncio  # noqa: PLC0415 - megabytes that node-trust does not need
 
+    from cais_operator import lean  # noqa: PLC0415 - see above
+
+    lean.leave_out()
     from cais_operator import app  # noqa: PLC0415 - half a second that --help need not wait
 
     try:

@@ -20,6 +20,7 @@ from cais_operator.cluster.interface import Expired, Object, Selection, WatchEve
 from cais_operator.cluster.kinds import kind_of
 
 PAGE = 500  # objects of one LIST request
+SHORT = 12  # connections for requests that end: workers and lists; each has 300 KiB of buffers
 REQUEST_TIMEOUT = 30.0  # seconds
 DOCUMENT_TIMEOUT = 10.0  # seconds
 WATCH_SILENCE = 150.0  # seconds; bookmarks come every minute
@@ -50,7 +51,7 @@ class Client:
         """Take the way there, who counts, and who is asked before writes of all but Leases."""
         count = count or _uncounted
         self._may_write = may_write
-        self._short = _api_client(connection, count, connections=100)
+        self._short = _api_client(connection, count, connections=SHORT)
         self._long = _api_client(connection, count, connections=0)  # watches: one each, no bound
 
     async def close(self) -> None:
