@@ -7,4 +7,4 @@ build/gitops: tests/support/gitops/main.go tests/support/gitops/go.mod tests/sup
 	mkdir -p build
 	cd tests/support/gitops && GOWORK=off CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o $(CURDIR)/build/gitops .
 
-integration: gitops-tools
+integration-programs: gitops-tools

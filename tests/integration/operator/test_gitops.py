@@ -101,6 +101,7 @@ async def _change(record: Recorder, server: PlayedServer) -> None:
     record.note("paused half-way", "InProgress", "Failed", "Suspended")
     server.lags = False
     record.change(paused=False)
+    await until(lambda: "paused" not in record.place.condition("Ready")["message"], "not paused")
     await record.until("Ready", "True", "Serving")
     record.change(paused=True)
     await until(lambda: "paused" in record.place.condition("Ready")["message"], "paused")
