@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -64,11 +65,11 @@ class Kubectl:
             Failure: With kubectl's own words, when there is none.
         """
         with tempfile.TemporaryDirectory(prefix="kubectl-cais-") as folder:
-            socket = Path(folder) / "api"
-            process = self.start("proxy", f"--unix-socket={socket}", "--append-server-path")
+            path = Path(folder) / "api"
+            process = self.start("proxy", f"--unix-socket={path}", "--append-server-path")
             with _ended(process), _talk(process) as talk:
-                talk.until(socket.exists, "kubectl does not reach the cluster")
-                yield socket
+                talk.until(lambda: _is_open(path), "kubectl does not reach the cluster")
+                yield path
 
     @contextmanager
     def forward(self, namespace: str, service: str, port: int, local: int = 0) -> Iterator[int]:
@@ -91,6 +92,16 @@ class Kubectl:
         with _ended(process), _talk(process) as talk:
             talk.until(lambda: talk.port is not None, what)
             yield talk.port or local
+
+
+def _is_open(path: Path) -> bool:
+    """Whether somebody takes connections on a socket; its file is there a moment earlier."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
 
 
 class _Talk:

@@ -10,8 +10,11 @@ from e2e.kit import Cluster, Tenant, condition, until
 BROKEN: list[tuple[str, dict[str, Any], list[str]]] = [
     (
         "two storage kinds",
-        {"storage": {"volume": {}, "s3": {"bucket": "b"}}},
-        ["s3", "unknown field"],
+        {
+            "storage": {"volume": {}, "s3": {"bucket": "b", "secretRef": {"name": "keys"}}},
+            "database": {"secretRef": {"name": "url"}},
+        },
+        ["spec.storage", "volume", "s3"],
     ),
     ("unknown field", {"storag": {}}, ["storag", "unknown field"]),
     (
@@ -47,7 +50,7 @@ BROKEN: list[tuple[str, dict[str, Any], list[str]]] = [
         ["renewBefore", "less than validity"],
     ),
     ("exposed by magic", {"expose": {"type": "Magic"}}, ["expose.type", "Magic", "ClusterIP"]),
-    ("replicas on one volume", {"pod": {"replicas": 2}}, ["replicas", "unknown field"]),
+    ("replicas on one volume", {"pod": {"replicas": 2}}, ["spec.pod.replicas", "one server"]),
 ]
 
 
