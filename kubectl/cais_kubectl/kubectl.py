@@ -67,7 +67,8 @@ class Kubectl:
         with tempfile.TemporaryDirectory(prefix="kubectl-cais-") as folder:
             path = Path(folder) / "api"
             process = self.start("proxy", f"--unix-socket={path}", "--append-server-path")
-            with _ended(process), _talk(process) as talk:
+            with _ended(process):
+                talk = _Talk(process)
                 talk.until(lambda: _is_open(path), "kubectl does not reach the cluster")
                 yield path
 
@@ -89,7 +90,8 @@ class Kubectl:
             "port-forward", target, ports, f"--namespace={namespace}", "--address=127.0.0.1"
         )
         what = f"kubectl cannot forward a port to Service {service} in namespace {namespace}"
-        with _ended(process), _talk(process) as talk:
+        with _ended(process):
+            talk = _Talk(process)
             talk.until(lambda: talk.port is not None, what)
             yield talk.port or local
 
@@ -149,11 +151,6 @@ class _Talk:
     def close(self) -> None:
         for reader in self._readers:
             reader.join(_END)
-
-
-@contextmanager
-def _talk(process: subprocess.Popen[str]) -> Iterator[_Talk]:
-    yield _Talk(process)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -66,14 +66,7 @@ def to(
         return
     namespace, name = registries.key_of(registry)
     with kubectl.forward(namespace, name, registries.PORT, local) as port:
-        yield Way(
-            host="127.0.0.1",
-            port=port,
-            name=found.name,
-            address=found.address,
-            is_plain=found.is_plain,
-            authority=found.authority,
-        )
+        yield replace(found, host="127.0.0.1", port=port)
 
 
 def address_of(registry: Mapping[str, Any]) -> str:

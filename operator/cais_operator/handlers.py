@@ -5,20 +5,19 @@
 """
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from itertools import count
 from typing import Any
 
 import kopf
 
 from cais_operator import names
-from cais_operator.cluster import Connection
+from cais_operator.cluster import Connection, pause_after
 from cais_operator.resource import Key
 from cais_operator.settings import Settings
 
 _PAGE = 500  # objects of one LIST request
 _QUIET = 1.0  # seconds between two watches
-_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 15.0  # seconds between two tries of a request
 
 Changed = Callable[[Key, Mapping[str, Any] | None], None]
 """Is told the key of a Registry, and its status; None when it was deleted."""
@@ -88,13 +87,10 @@ def _settings() -> kopf.OperatorSettings:
 
 
 class _Pauses:
-    """Pauses without an end, growing to a bound; another row for each request."""
+    """Pauses without an end, as long as those of our own watches; another row for each request."""
 
     def __iter__(self) -> Iterator[float]:
-        pause = _FIRST_PAUSE
-        while True:
-            yield pause * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
-            pause = min(_LONGEST_PAUSE, 2 * pause)
+        return map(pause_after, count(2))
 
 
 async def _connection_info(connection: Connection) -> kopf.ConnectionInfo:

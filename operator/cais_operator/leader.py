@@ -126,7 +126,8 @@ class Leader:
                 return False
             await self._cluster.replace(self._claimed(lease))
         except errors.NotFound:
-            return await self._create()
+            if not await self._create():
+                return False
         except errors.CaisError as error:
             _log.warning("leader election: %s", error)
             return False
@@ -134,7 +135,6 @@ class Leader:
         return True
 
     async def _create(self) -> bool:
-        begun = self._clock()
         metadata = {"name": NAME, "namespace": self._namespace}
         lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata}
         try:
@@ -142,7 +142,6 @@ class Leader:
         except errors.CaisError as error:
             _log.warning("leader election: %s", error)
             return False
-        self._renewed = begun
         return True
 
     def _free(self, lease: Object) -> bool:

@@ -14,6 +14,11 @@ from cais_operator.resource import Quantity, checks
 Live = Mapping[str, Any]  # an object as the API server returns it
 
 
+def has_serving_pod(deployment: Live | None) -> bool:
+    """Return whether a pod of a Deployment serves, of whichever template; None is no Deployment."""
+    return bool(((deployment or {}).get("status") or {}).get("availableReplicas"))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerState:
     """What the server's admin API said.

@@ -13,7 +13,7 @@ from dataclasses import replace
 from cais_operator import brought, certificates, credentials, desired, names, servers
 from cais_operator.cluster import Cluster, Object
 from cais_operator.errors import NotFound
-from cais_operator.observed import ServerState
+from cais_operator.observed import ServerState, has_serving_pod
 from cais_operator.registry_api import RegistryApi, Way
 from cais_operator.resource import Registry
 from cais_operator.world import Observer, World, cluster_ips
@@ -90,7 +90,8 @@ def _way(registry: Registry, world: World) -> Way | None:
     ips = cluster_ips(world.bodies.get(("Service", names.service(registry)), {}))
     ca = None if registry.spec.tls.is_disabled else _trusted(registry, world)
     password = credentials.password_in(world.secret(names.gc_secret(registry)))
-    if not ips or ca == "" or password is None or not _available(registry, world):
+    deployment = world.bodies.get(("Deployment", names.deployment(registry)))
+    if not ips or ca == "" or password is None or not has_serving_pod(deployment):
         return None
     return Way(host=ips[0], name=_called(registry, world), ca=ca, password=password)
 
@@ -134,8 +135,3 @@ def _due(pod: Object, digest: str, now: int) -> bool:
     before = (pod["metadata"].get("annotations") or {}).get(names.NUDGE, "")
     for_what, _, when = before.partition(".")
     return for_what != digest or not when.isdigit() or now - int(when) >= _NUDGE_PAUSE
-
-
-def _available(registry: Registry, world: World) -> bool:
-    deployment = world.bodies.get(("Deployment", names.deployment(registry)), {})
-    return bool((deployment.get("status") or {}).get("availableReplicas"))

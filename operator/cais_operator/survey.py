@@ -13,6 +13,7 @@ from cais_operator.cluster import Children, Cluster, Object, Selection
 from cais_operator.errors import InvalidSpec, NotFound
 from cais_operator.handshake import Handshake, Served
 from cais_operator.node_trust.entries import FILE, decode
+from cais_operator.observed import has_serving_pod
 from cais_operator.resource import Key, Registry
 from cais_operator.settings import Settings
 from cais_operator.world import cluster_ips
@@ -156,7 +157,7 @@ class Survey:
     async def _address(self, one: "_One") -> str | None:
         """Return where a running server is reached; None when none runs."""
         deployment = await self._child("Deployment", one.key, names.deployment(one.registry))
-        if not (deployment.get("status") or {}).get("availableReplicas"):
+        if not has_serving_pod(deployment):
             return None
         service = await self._child("Service", one.key, names.service(one.registry))
         return next(iter(cluster_ips(service)), None)

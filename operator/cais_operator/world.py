@@ -8,7 +8,7 @@ from cais_operator import backend, names
 from cais_operator.cluster import Child, Children, Cluster, Object, Selection, child_of, find
 from cais_operator.consumers import Account, Grant
 from cais_operator.names import Hosts
-from cais_operator.observed import Observed, balancer_of
+from cais_operator.observed import Observed, balancer_of, has_serving_pod
 from cais_operator.resource import Registry
 from cais_operator.settings import Settings
 from cais_operator.versions import Version
@@ -74,7 +74,7 @@ class Observer:
         for kind, name in _expected(registry):
             await self._read_child(registry.namespace, kind, name, world)
         world.learn(references=await self._references(registry))
-        if not _available(world, registry):
+        if not has_serving_pod(world.bodies.get(("Deployment", names.deployment(registry)))):
             world.learn(pods=await self.pods(registry))
         return world
 
@@ -193,8 +193,3 @@ def _kept(registry: Registry) -> tuple[Name, ...]:
 
 def _named(registry: Registry, kind: str) -> str:
     return names.certificate(registry) if kind == "Certificate" else names.route(registry)
-
-
-def _available(world: World, registry: Registry) -> bool:
-    deployment = world.bodies.get(("Deployment", names.deployment(registry)), {})
-    return bool((deployment.get("status") or {}).get("availableReplicas"))

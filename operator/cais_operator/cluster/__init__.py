@@ -12,7 +12,7 @@ from cais_operator.cluster.fields import digest, own_digest, part_digest
 from cais_operator.cluster.finding import find
 from cais_operator.cluster.interface import Cluster, Expired, Object, Selection, WatchEvent
 from cais_operator.cluster.kinds import CHILD_KINDS, OPTIONAL_KINDS, Kind, kind_of
-from cais_operator.cluster.watch import Watch
+from cais_operator.cluster.watch import Watch, pause_after
 
 __all__ = [
     "CHILD_KINDS",
@@ -37,4 +37,5 @@ __all__ = [
     "kind_of",
     "own_digest",
     "part_digest",
+    "pause_after",
 ]

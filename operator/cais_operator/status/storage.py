@@ -2,7 +2,7 @@
 """The claim: is there room as asked for? Pure."""
 
 from cais_operator import backend, names
-from cais_operator.observed import Live, Observed, ServerState, capacity, requested
+from cais_operator.observed import Live, Observed, ServerState, capacity, has_serving_pod, requested
 from cais_operator.resource import Registry
 from cais_operator.status.conditions import Condition
 
@@ -31,8 +31,7 @@ def condition(registry: Registry, observed: Observed) -> Condition:
 
 def _reached(bucket: str, registry: Registry, observed: Observed) -> Condition:
     """A server is ready only while bucket and database answer it; nobody else asks them."""
-    deployment = observed.child("Deployment", names.deployment(registry)) or {}
-    if (deployment.get("status") or {}).get("availableReplicas"):
+    if has_serving_pod(observed.child("Deployment", names.deployment(registry))):
         message = f"the servers reach the bucket {bucket} and the database"
         return Condition(type=_TYPE, status="True", reason="Reached", message=message)
     if any(map(_lacks_something, observed.pods)):

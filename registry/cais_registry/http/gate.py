@@ -110,12 +110,12 @@ class Gate:
         header = request.headers.get("authorization")
         if self._verifier is None or header is None:
             return Caller(user=None, permissions=self.permissions)
-        known = self._verifier.recall(header)
-        if known is not None:
-            return Caller(user=known, permissions=self.permissions)
         scheme, _, credentials = header.partition(" ")
         if scheme.lower() == "bearer":
             return self._of_token(credentials.strip())
+        known = self._verifier.recall(header)
+        if known is not None:
+            return Caller(user=known, permissions=self.permissions)
         user, password = _basic(header)
         caller = await self.login(user, password, client=request.client)
         if not bearer.is_token(password):

@@ -65,12 +65,7 @@ def _applied(connection: SqliteConnection) -> list[Applied]:
     if not connection.execute(table):
         return []
     rows = connection.execute("SELECT version, compatible_from, program FROM schema_version")
-    return [
-        Applied(
-            version=row["version"], compatible_from=row["compatible_from"], program=row["program"]
-        )
-        for row in rows
-    ]
+    return [Applied.of(row) for row in rows]
 
 
 def _apply(connection: SqliteConnection, migration: Migration) -> None:

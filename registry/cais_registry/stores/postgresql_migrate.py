@@ -51,13 +51,7 @@ def _applied(connection: PostgresConnection) -> list[Applied]:
     """What the database remembers; a row of before `REMEMBERED` lacks the columns or is no news."""
     rows = connection.execute("SELECT to_jsonb(s) AS seen FROM schema_version s")
     found = (row["seen"] for row in rows)
-    return [
-        Applied(
-            version=row["version"], compatible_from=row["compatible_from"], program=row["program"]
-        )
-        for row in found
-        if "compatible_from" in row
-    ]
+    return [Applied.of(row) for row in found if "compatible_from" in row]
 
 
 def _apply(connection: PostgresConnection, migration: Migration) -> None:

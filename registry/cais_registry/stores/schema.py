@@ -16,6 +16,7 @@ from importlib.resources.abc import Traversable
 from typing import Final
 
 from cais_registry import __version__
+from cais_registry.stores.connection import Row
 from cais_registry.stores.layout import UnusableData
 
 REMEMBERED: Final = 7
@@ -70,6 +71,13 @@ class Applied:
     version: int
     compatible_from: int
     program: str
+
+    @classmethod
+    def of(cls, row: Row) -> Applied:
+        """Read what `REMEMBER` has written."""
+        return cls(
+            version=row["version"], compatible_from=row["compatible_from"], program=row["program"]
+        )
 
 
 def numbered(folder: Traversable) -> dict[int, Migration]:
