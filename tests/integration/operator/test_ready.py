@@ -81,8 +81,12 @@ async def test_a_server_that_lags_has_its_pod_touched_and_is_not_ready(place: Pl
             live = place.api.request("GET", f"{path}/team-0")
             return names.NUDGE in (live["metadata"].get("annotations") or {})
 
+        def is_loading() -> bool:
+            return bool(place.condition("Ready").get("reason") == "ConfigurationLoading")
+
         await until(touched, "the pod is touched")
-        assert place.condition("Ready")["reason"] == "ConfigurationLoading"
+        await until(is_loading, "the status, which is written after that, says so")
+        assert not is_ready(place)
         server.lags = False
         await until(lambda: is_ready(place), "Ready")
 
