@@ -85,6 +85,8 @@ def _children(registry: Registry, settings: Settings) -> Iterator[Manifest]:
     yield desired.token_keys_secret(registry, settings, (_KEY,))
     yield from [] if copy is None else [copy]
     yield desired.deployment(registry, settings, copy)
+    budget = desired.disruption_budget(registry, settings)
+    yield from [] if budget is None else [budget]
     yield desired.cron_job(registry, settings, _way(registry))
     yield from desired.exposure(registry, settings, host=_way(registry).host, has_bundle=True)
 

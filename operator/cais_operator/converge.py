@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from cais_operator.cluster import Child, Children, Cluster, Object, digest
-from cais_operator.errors import Conflict, NotFound
+from cais_operator.errors import Conflict, NotFound, Rejected
 from cais_operator.world import World
 
+_RECREATE = {"type": "Recreate"}
 _log = logging.getLogger(__name__)
 
 
@@ -35,10 +36,26 @@ class Writer:
         before = world.bodies.get(name)
         if before is not None and world.digests.get(name) == digest(manifest):
             return before
-        live = await self._cluster.apply(manifest)
+        live = await self._applied(manifest)
         child = self._noted(world, live, before)
         world.bodies[name], world.digests[name] = child.body, child.digest
         return child.body
+
+    async def _applied(self, manifest: Object) -> Object:
+        """Apply; what somebody's RollingUpdate has left behind forbids Recreate, and goes first.
+
+        An apply takes no field away from others, and the API server has filled these in for them.
+        """
+        try:
+            return await self._cluster.apply(manifest)
+        except Rejected as refused:
+            strategy = manifest.get("spec", {}).get("strategy")
+            if strategy != _RECREATE or "rollingUpdate" not in refused.message:
+                raise
+        metadata, cleared = manifest["metadata"], {**_RECREATE, "rollingUpdate": None}
+        place = (manifest["kind"], metadata["namespace"], metadata["name"])
+        await self._cluster.patch(*place, {"spec": {"strategy": cleared}})
+        return await self._cluster.apply(manifest)
 
     async def remove(self, world: World, kind: str, name: str) -> None:
         """Delete a child that is there and no longer desired."""

@@ -65,6 +65,7 @@ class Observed:
         reads_labels: Whether the operator may read the labels of namespaces.
         authority: What a person should know of a CA that is being replaced; else empty.
         rejected: The API server's words on a child it refused; None when it took all.
+        resize: Its words on a claim that it does not let grow; None when it does.
         issuers: Of tokens, those that are asked for and known.
         issuer_problems: What is wrong with others, or with renewing the keys of known ones; by
             the name of the spec, empty for the cluster.
@@ -82,6 +83,7 @@ class Observed:
     reads_labels: bool = True
     authority: str = ""
     rejected: str | None = None
+    resize: str | None = None
     issuers: Issuers = field(default_factory=Issuers)
     issuer_problems: Mapping[str, str] = field(default_factory=dict)
 

@@ -17,6 +17,7 @@ from cais_operator import (
     brought,
     cert_manager,
     certificates,
+    claims,
     desired,
     exposure,
     names,
@@ -197,7 +198,7 @@ class Reconciler:
         world.reader = restart.reader
         try:
             for one in wanted.rest(registry, self._settings, made, world, restart.manifest):
-                await self._writer.apply(world, one)
+                await claims.apply(self._writer, world, one)
                 if one is restart.manifest:
                     await announce(self._reporter, registry, restart, self._now())
         finally:

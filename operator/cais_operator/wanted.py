@@ -39,6 +39,7 @@ def rest(
             _config_map(registry, settings, world),
             desired.ca_config_map(registry, settings, made.bundle) if made.bundle else None,
             deployment,
+            desired.disruption_budget(registry, settings),
             desired.cron_job(registry, settings, way_of_jobs(registry, world, made.tls)),
         )
     return tuple(manifest for manifest in manifests if manifest is not None)

@@ -133,11 +133,12 @@ def cluster_ips(service: Object) -> tuple[str, ...]:
 
 
 def kinds(registry: Registry) -> tuple[str, ...]:
-    """Return the kinds that not every cluster knows and that this Registry has to do with."""
+    """Return the kinds of `OPTIONAL_KINDS` that this Registry has to do with."""
     known = (registry.status.get("certificate") or {}).get("certificateName")
     certificate = ("Certificate",) if registry.spec.tls.cert_manager or known else ()
     routes = ("HTTPRoute", "BackendTLSPolicy") if _has_route(registry, "Gateway") else ()
-    return (*certificate, *routes)
+    budget = ("PodDisruptionBudget",) if registry.spec.storage.mounted is None else ()
+    return (*certificate, *routes, *budget)
 
 
 def _has_route(registry: Registry, kind: str) -> bool:
@@ -192,4 +193,5 @@ def _kept(registry: Registry) -> tuple[Name, ...]:
 
 
 def _named(registry: Registry, kind: str) -> str:
-    return names.certificate(registry) if kind == "Certificate" else names.route(registry)
+    named = {"Certificate": names.certificate, "PodDisruptionBudget": names.deployment}
+    return named.get(kind, names.route)(registry)

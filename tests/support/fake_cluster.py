@@ -142,7 +142,7 @@ class FakeCluster:
     ) -> Object:
         self._note("patch", kind, name)
         live = self._find(kind, namespace, name)
-        version = change["metadata"].get("resourceVersion")
+        version = change.get("metadata", {}).get("resourceVersion")
         if version not in (None, live["metadata"]["resourceVersion"]):
             raise errors.Conflict(f"{kind} {name} has changed")
         found = _copy(self.put(_merged(live, change)))

@@ -47,6 +47,13 @@ def claim_of(phase: str = "Bound", capacity: str | None = "10Gi", **spec: Any) -
     }
 
 
+def resizing(kind: str, message: str) -> dict[str, Any]:
+    """A claim of 10Gi whose volume has 5Gi still, and a condition of who makes it grow."""
+    claim = claim_of(capacity="5Gi")
+    claim["status"]["conditions"] = [{"type": kind, "status": "True", "message": message}]
+    return claim
+
+
 def deployment_of(generation: int = 1, observed: int = 1, available: int = 1) -> dict[str, Any]:
     return {
         "metadata": {"generation": generation},

@@ -46,8 +46,9 @@ CHILD_KINDS = (
     Kind(name="NetworkPolicy", api_version="networking.k8s.io/v1", plural="networkpolicies"),
     Kind(name="Ingress", api_version="networking.k8s.io/v1", plural="ingresses"),
 )
-# Owned too, but not known to every cluster; watched once a Registry asks for one.
+# Owned too, but not known to every cluster, or asked for by few; watched once a Registry does.
 OPTIONAL_KINDS = (
+    Kind(name="PodDisruptionBudget", api_version="policy/v1", plural="poddisruptionbudgets"),
     Kind(name="Certificate", api_version="cert-manager.io/v1", plural="certificates"),
     Kind(name="HTTPRoute", api_version=_GATEWAY, plural="httproutes"),
     Kind(name="BackendTLSPolicy", api_version=_GATEWAY, plural="backendtlspolicies"),

@@ -32,7 +32,7 @@ from cais_operator.desired.secrets import (
     users_secret,
 )
 from cais_operator.desired.storage import claim
-from cais_operator.desired.workload import deployment, service_account
+from cais_operator.desired.workload import deployment, disruption_budget, service_account
 
 __all__ = [
     "Way",
@@ -48,6 +48,7 @@ __all__ = [
     "consumer_secret",
     "cron_job",
     "deployment",
+    "disruption_budget",
     "exposure",
     "gc_network_policy",
     "gc_secret",

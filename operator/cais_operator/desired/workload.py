@@ -44,6 +44,12 @@ class _Deployment:
     servers: Replicas
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _DisruptionBudget:
+    name: str
+    selector: Mapping[str, str]
+
+
 def service_account(registry: Registry, settings: Settings) -> Manifest:
     """Return the account of the server's and the garbage collection's pods; it has no token."""
     del settings
@@ -82,6 +88,20 @@ def deployment(registry: Registry, settings: Settings, copy: Live | None = None)
     if context.servers.backend is not None:
         _mount(made["spec"]["template"]["spec"], context.servers.backend)
     return finish(made, registry)
+
+
+def disruption_budget(registry: Registry, settings: Settings) -> Manifest | None:
+    """Return what lets servers be evicted one at a time; None for the one of a volume.
+
+    There it would keep a node from being drained for ever, or have no meaning.
+    """
+    del settings
+    if registry.spec.storage.mounted is not None:
+        return None
+    context = _DisruptionBudget(
+        name=names.deployment(registry), selector=names.selector(registry, names.REGISTRY)
+    )
+    return finish(render("pod-disruption-budget", context), registry)
 
 
 def _mount(spec: Manifest, source: Mapping[str, Any]) -> None:

@@ -1,12 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """The claim: is there room as asked for? Pure."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from cais_operator import backend, names
 from cais_operator.observed import Live, Observed, ServerState, capacity, has_serving_pod, requested
 from cais_operator.resource import Registry
 from cais_operator.status.conditions import Condition
 
 _TYPE = "StorageReady"
+_FAILURES = ("ControllerResizeError", "NodeResizeError")
+_LONGEST = 300  # characters of a controller's words
+_ALLOW = (
+    "let its storage class allow expansion, or leave spec.storage.volume out: that keeps the "
+    "claim as it is"
+)
+_MAKE_ROOM = "make room where its storage class keeps volumes: it is tried again by itself"
 
 
 def condition(registry: Registry, observed: Observed) -> Condition:
@@ -26,6 +36,8 @@ def condition(registry: Registry, observed: Observed) -> Condition:
         )
     if phase != "Bound":
         return _not_yet("ClaimPending", f"the claim {name} waits for a volume{_of_class(live)}")
+    if observed.resize is not None:
+        return _blocked(name, live, f"{observed.resize}; {_ALLOW}")
     return _room(name, live)
 
 
@@ -68,10 +80,40 @@ def pressure(server: ServerState | None) -> Condition | None:
     return Condition(type="StoragePressure", status="False", reason="AmpleRoom", message=message)
 
 
+def _blocked(name: str, live: Live, why: str) -> Condition:
+    """A person has to act; the registry goes on with the volume that it has."""
+    message = f"the volume of claim {name} stays at {capacity(live) or 'its size'}: {why}"
+    return Condition(
+        type=_TYPE, status="False", reason="ResizeBlocked", message=message, stalls=True
+    )
+
+
+def _infeasible(live: Live) -> str | None:
+    """Return why whoever grows volumes has given up; None while that is not said."""
+    status = live.get("status") or {}
+    stages = status.get("allocatedResourceStatuses") or {}
+    if str(stages.get("storage", "")).endswith("Infeasible"):
+        return _said(status, *_FAILURES) or f"it says {stages['storage']}"
+    return _said(status, *_FAILURES)
+
+
+def _said(status: Mapping[str, Any], *types: str) -> str | None:
+    """Return the words of the first of some conditions that holds."""
+    for one in status.get("conditions") or ():
+        if one.get("type") in types and one.get("status") == "True":
+            return str(one.get("message") or one["type"])[:_LONGEST]
+    return None
+
+
 def _room(name: str, live: Live) -> Condition:
     wants, has = requested(live), capacity(live)
     if wants is not None and has is not None and has < wants:
-        return _not_yet("Resizing", f"the volume of claim {name} grows from {has} to {wants}")
+        failed = _infeasible(live)
+        if failed is not None:
+            return _blocked(name, live, f"{failed}; {_MAKE_ROOM}")
+        words = f"the volume of claim {name} grows from {has} to {wants}"
+        waits = _said(live.get("status") or {}, "FileSystemResizePending")
+        return _not_yet("Resizing", f"{words}: {waits}" if waits else words)
     message = f"the claim {name} has a volume of {has or 'unknown size'}{_of_class(live)}"
     return Condition(type=_TYPE, status="True", reason="Bound", message=message)
 

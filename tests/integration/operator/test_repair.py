@@ -65,6 +65,7 @@ EDITS = (
     ("Secret", "team-users", {"data": {"htpasswd": "eA=="}}),
     ("Secret", "team-token-keys", {"data": {"keys": "eA=="}}),
     ("Deployment", "team", {"spec": {"replicas": 3}}),
+    ("Deployment", "team", {"spec": {"strategy": {"type": "RollingUpdate"}}}),
     ("CronJob", "team-gc", {"spec": {"schedule": "0 0 1 1 *"}}),
     ("Service", "team", {"metadata": {"labels": {"app.kubernetes.io/instance": "other"}}}),
     ("ConfigMap", "team-ca", {"metadata": {"labels": {"app.kubernetes.io/managed-by": "me"}}}),

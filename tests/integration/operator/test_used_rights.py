@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import chart
 from cais_operator import names
 from cais_operator.node_trust.entries import FILE, decode
 from support.apiserver import api_server, wait_for
+from support.crd_storage_cases import bucket, volume
 from support.foreign_kinds import FOREIGN_KINDS
 from support.operators import Place, define_kinds
 from support.played import PlayedServer, is_ready, operator, run_pods, until
@@ -151,6 +153,7 @@ async def live(stage: Stage, kind: str, namespace: str) -> None:
         await _access_given(place)
         await _asked_of_cert_manager(place)
         await _led_from_outside(place)
+        await _kept_in_a_bucket(place)
         await _ca_replaced(place)
         await _taken_back(stage, kind, namespace)
 
@@ -242,6 +245,16 @@ async def _led_from_outside(place: Place) -> None:
         await until(partial(_is_led_by, place, set(kinds)), f"{way} leads to it")
 
 
+async def _kept_in_a_bucket(place: Place) -> None:
+    """Servers over a bucket and a database, of which there can be several."""
+    texts = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "uri": "postgresql://h/db"}
+    for name in ("keys", "database"):
+        body = {"metadata": {"name": name}, "stringData": texts}
+        await _in_thread(place.api.request, "POST", place.path("Secret"), body)
+    await _in_thread(place.create_registry, bucket(), "bucket")
+    await until(lambda: place.get("PodDisruptionBudget", "bucket"), "it may be disrupted")
+
+
 def _is_led_by(place: Place, kinds: set[str]) -> bool:
     every = ("Ingress", "HTTPRoute", "BackendTLSPolicy")
     return {kind for kind in every if place.get(kind, "outside")} == kinds
@@ -256,10 +269,10 @@ async def _ca_replaced(place: Place) -> None:
 
 async def _taken_back(stage: Stage, kind: str, namespace: str) -> None:
     """Registries that go away while their children are made, until each kind was taken back."""
-    place, spec = stage.place, {"storage": {"volume": {"onDelete": "Delete"}}}
+    place, specs = stage.place, cycle((volume(onDelete="Delete"), bucket()))
 
     def try_once() -> bool:
-        place.create_registry(spec, name="gone")
+        place.create_registry(next(specs), name="gone")
         wait_for(lambda: place.get("Service", "gone"), "the first child")
         place.delete(names.KIND, "gone")
         return not [one for one in stage.spare(kind, namespace) if one.startswith("delete")]
