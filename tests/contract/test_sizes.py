@@ -18,7 +18,6 @@ TO_SPLIT: Final = frozenset(
         "tests/registry/test_collector.py",
         "tests/registry/test_stateful.py",
         "tests/registry/test_uploads.py",
-        "tests/support/apiserver.py",
     }
 )
 

@@ -5,9 +5,7 @@ Every instance has its own folder, ports and certificates, so that several can l
 The audit log says exactly which requests were made by whom.
 """
 
-import ipaddress
 import json
-import os
 import socket
 import ssl
 import subprocess
@@ -17,16 +15,13 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
 import programs
+from support.api_certificates import certificates
+from support.etcd import Etcd
 
 DEADLINE = 90.0  # seconds; generous, because the machine may be busy
 _PAUSE = 0.05  # seconds between two looks
@@ -44,6 +39,7 @@ class ApiServer:
 
     url: str
     folder: Path
+    etcd: Etcd
 
     @property
     def kubeconfig(self) -> Path:
@@ -90,10 +86,18 @@ class ApiServer:
     def merge(self, path: str, change: Mapping[str, Any]) -> dict[str, Any]:
         return self.request("PATCH", path, change, "application/merge-patch+json")
 
+    def is_ready(self) -> bool:
+        """Whether it says so; not while etcd is away."""
+        try:
+            with urllib.request.urlopen(  # noqa: S310 - the URL is ours
+                self.url + "/readyz", context=self.tls(), timeout=5
+            ) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
     def tls(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=str(self.folder / "ca.crt"))
-        context.load_cert_chain(self.folder / "admin.crt", self.folder / "admin.key")
-        return context
+        return _tls(self.folder)
 
     def audit(self, agent: str = "") -> list[dict[str, Any]]:
         """Requests that were answered so far, by those whose user agent starts so."""
@@ -101,6 +105,14 @@ class ApiServer:
         events = [json.loads(line) for line in lines if line.endswith("}")]
         done = (one for one in events if one["stage"] == "ResponseComplete")
         return [one for one in done if one.get("userAgent", "").startswith(agent)]
+
+
+@cache
+def _tls(folder: Path) -> ssl.SSLContext:
+    """The same for all requests: to make one costs as much as to connect."""
+    context = ssl.create_default_context(cafile=str(folder / "ca.crt"))
+    context.load_cert_chain(folder / "admin.crt", folder / "admin.key")
+    return context
 
 
 def wait_for(what: Callable[[], Any], words: str, deadline: float = DEADLINE) -> Any:
@@ -141,12 +153,12 @@ def api_server(folder: Path, *, controllers: tuple[str, ...] = ()) -> Iterator[A
     certificates(folder)
     (folder / "audit.yaml").write_text(json.dumps(_AUDIT))
     with ExitStack() as stack:
-        etcd = _etcd(stack, folder)
+        etcd = stack.enter_context(_etcd(folder).running())
         port = free_port()
         process = stack.enter_context(
-            running(_apiserver(folder, port, etcd), folder / "apiserver.log")
+            running(_apiserver(folder, port, etcd.url), folder / "apiserver.log")
         )
-        server = ApiServer(url=f"https://127.0.0.1:{port}", folder=folder)
+        server = ApiServer(url=f"https://127.0.0.1:{port}", folder=folder, etcd=etcd)
         write_kubeconfig(server, folder, "admin")
         _wait_ready(server, process)
         if controllers:
@@ -163,21 +175,9 @@ def program(name: str) -> str:
     return str(path)
 
 
-def _etcd(stack: ExitStack, folder: Path) -> str:
+def _etcd(folder: Path) -> Etcd:
     client, peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
-    command = [
-        program("etcd"),
-        f"--data-dir={folder / 'etcd'}",
-        f"--listen-client-urls={client}",
-        f"--advertise-client-urls={client}",
-        f"--listen-peer-urls={peer}",
-        f"--initial-advertise-peer-urls={peer}",
-        f"--initial-cluster=default={peer}",
-        "--unsafe-no-fsync=true",
-        "--log-level=error",
-    ]
-    stack.enter_context(running(command, folder / "etcd.log"))
-    return client
+    return Etcd(program=program("etcd"), folder=folder, url=client, peer=peer)
 
 
 def _apiserver(folder: Path, port: int, etcd: str) -> list[str]:
@@ -221,68 +221,9 @@ def _wait_ready(server: ApiServer, process: subprocess.Popen[bytes]) -> None:
     def ready() -> bool:
         if process.poll() is not None:
             raise AssertionError((server.folder / "apiserver.log").read_text()[-2000:])
-        try:
-            with urllib.request.urlopen(  # noqa: S310 - the URL is ours
-                server.url + "/readyz", context=server.tls(), timeout=5
-            ) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
+        return server.is_ready()
 
     wait_for(ready, "the API server is ready")
-
-
-def certificates(folder: Path) -> None:
-    """One CA, a serving certificate, an admin, and a key for tokens."""
-    ca_key = _key(folder / "ca.key")
-    public = _key(folder / "tokens.key").public_key()
-    (folder / "tokens.pub").write_bytes(
-        public.public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-    )
-    ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tests")])
-    ca = (
-        _builder(ca_name, ca_name, ca_key.public_key())
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(sign=True), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), False)
-        .sign(ca_key, hashes.SHA256())
-    )
-    _write(folder / "ca.crt", ca)
-    for name, common, group in (
-        ("apiserver", "kube-apiserver", "servers"),
-        ("admin", "admin", "system:masters"),
-    ):
-        client_certificate(folder, folder, name, common, group)
-
-
-def client_certificate(
-    authority: Path, folder: Path, name: str, common: str, group: str = "tests"
-) -> None:
-    """A key and a certificate for a user (and for a server on loopback), by the tests' CA."""
-    ca = x509.load_pem_x509_certificate((authority / "ca.crt").read_bytes())
-    ca_key = serialization.load_pem_private_key((authority / "ca.key").read_bytes(), None)
-    assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
-    key = _key(folder / f"{name}.key")
-    subject = x509.Name(
-        [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, group),
-            x509.NameAttribute(NameOID.COMMON_NAME, common),
-        ]
-    )
-    addresses = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
-    uses = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-    by = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
-    leaf = (
-        _builder(subject, ca.subject, key.public_key())
-        .add_extension(x509.SubjectAlternativeName(addresses), critical=False)
-        .add_extension(x509.ExtendedKeyUsage(uses), critical=False)
-        .add_extension(_usage(sign=False), critical=True)
-        .add_extension(by, critical=False)
-        .sign(ca_key, hashes.SHA256())
-    )
-    _write(folder / f"{name}.crt", leaf)
 
 
 def write_kubeconfig(server: ApiServer, folder: Path, name: str) -> Path:
@@ -303,48 +244,3 @@ def write_kubeconfig(server: ApiServer, folder: Path, name: str) -> Path:
     path = folder / f"{name}.kubeconfig"
     path.write_text(json.dumps(config))
     return path
-
-
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
-) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + timedelta(days=1))
-    )
-
-
-def _usage(*, sign: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not sign,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=sign,
-        crl_sign=sign,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _key(path: Path) -> ec.EllipticCurvePrivateKey:
-    key = ec.generate_private_key(ec.SECP256R1())
-    data = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(data)
-    return key
-
-
-def _write(path: Path, certificate: x509.Certificate) -> None:
-    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))

@@ -41,10 +41,10 @@ def _delete(trial: Trial) -> None:
 
 
 def _is_gone(trial: Trial) -> bool:
-    return trial.objects() <= {("PersistentVolumeClaim", "team-data"), _ROOT}
+    return trial.objects() <= _LEFT
 
 
-_ROOT = ("ConfigMap", "kube-root-ca.crt")
+_LEFT = {("PersistentVolumeClaim", "team-data"), ("ConfigMap", "cais-installation")}
 
 
 def _delete_meanwhile(trial: Trial, call: Call) -> None:

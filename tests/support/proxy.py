@@ -13,7 +13,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,7 @@ class Proxy:
     holds: bool = True
     _counts: "Counter[str]" = field(default_factory=Counter)
     _open: set[asyncio.Transport] = field(default_factory=set)
+    _loop: asyncio.AbstractEventLoop = field(init=False)
     _session: aiohttp.ClientSession | None = None
     _tasks: set[asyncio.Future[Any]] = field(default_factory=set)
 
@@ -92,17 +93,21 @@ class Proxy:
     async def _merge(self, path: str, change: object) -> None:
         assert self._session is not None
         headers = {"Content-Type": "application/merge-patch+json", "User-Agent": "cais-tests"}
-        async with self._session.patch(
-            self.api.url + path, data=json.dumps(change), headers=headers
-        ) as answer:
-            assert answer.status < 500, await answer.text()
+        while True:  # as a controller does: etcd may be away
+            async with self._session.patch(
+                self.api.url + path, data=json.dumps(change), headers=headers
+            ) as answer:
+                if answer.status < 500:
+                    return
+            await asyncio.sleep(0.2)
 
     def break_connections(self) -> None:
         """Break what is open now, watches too."""
         for transport in tuple(self._open):
-            transport.abort()
+            self._loop.call_soon_threadsafe(transport.abort)
 
     async def start(self, tls: ssl.SSLContext) -> web.ServerRunner:
+        self._loop = asyncio.get_running_loop()
         connector = aiohttp.TCPConnector(ssl=self.api.tls(), limit=0)
         timeout = aiohttp.ClientTimeout(total=None)
         self._session = aiohttp.ClientSession(
@@ -195,7 +200,7 @@ class Proxy:
                 request.method, url, headers=headers, data=body or None
             ) as answer:
                 if call.verb == "watch":
-                    return await self._stream(request, answer)
+                    return await self._stream(request, answer, fault.lasts)
                 data = await answer.read()
         except aiohttp.ClientError:  # the API server itself is away
             return _abort(request)
@@ -213,15 +218,17 @@ class Proxy:
         return web.Response(status=answer.status, body=data, headers=_kept(answer.headers))
 
     async def _stream(
-        self, request: web.BaseRequest, answer: aiohttp.ClientResponse
+        self, request: web.BaseRequest, answer: aiohttp.ClientResponse, lasts: float | None
     ) -> web.StreamResponse:
         response = web.StreamResponse(status=answer.status, headers=_kept(answer.headers))
         try:
             await response.prepare(request)
-            async for line in answer.content:
-                if self.is_mute:
-                    return await _never(request)
-                await response.write(line)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(lasts):
+                    async for line in answer.content:
+                        if self.is_mute:
+                            return await _never(request)
+                        await response.write(line)
             await response.write_eof()
         except OSError:  # the operator is gone
             return _abort(request)

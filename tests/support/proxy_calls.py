@@ -74,6 +74,7 @@ class Fault:
         headers: Of that answer.
         body: Of that answer; else a `Status`.
         hold: Keep the call until the proxy no longer holds; then go on.
+        lasts: Seconds after which a watch is ended; None leaves it to the API server.
         kill_after: Let the API server do it, then end the operator without an answer.
         pause_after: Let the API server do it, pause the operator by SIGSTOP, then answer.
         cut_after: Let the API server do it, then break the connection.
@@ -86,6 +87,7 @@ class Fault:
     headers: Mapping[str, str] | None = None
     body: bytes | None = None
     hold: bool = False
+    lasts: float | None = None
     kill_after: bool = False
     pause_after: bool = False
     cut_after: bool = False

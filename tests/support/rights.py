@@ -8,7 +8,8 @@ from typing import Any
 
 import yaml
 
-from support.apiserver import ApiServer, client_certificate, write_kubeconfig
+from support.api_certificates import client_certificate
+from support.apiserver import ApiServer, write_kubeconfig
 
 INSTALL = Path(__file__).parents[2] / "manifests/install.yaml"
 SYSTEM = "cais-system"

@@ -16,7 +16,8 @@ import pytest
 import yaml
 
 from e2e.readme import blocks
-from support.apiserver import ApiServer, client_certificate, program, write_kubeconfig
+from support.api_certificates import client_certificate
+from support.apiserver import ApiServer, program, write_kubeconfig
 from support.operators import Place, new_place
 from support.played import PlayedServer, is_ready, operator, run_pods, until
 from support.registry import htpasswd, make_certificate, running

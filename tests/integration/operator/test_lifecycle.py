@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from pathlib import Path
-from typing import Any
 
-import pytest
 import yaml
 
 from support.apiserver import wait_for
@@ -74,28 +72,6 @@ def test_material_survives_restarts(place: Place, tmp_path: Path) -> None:
         wait_for(again.leads, "the second operator works")
         again.wait_looked_again(3)
         assert place.material() | {"ci": place.secret("team-user-ci")} == before
-
-
-@pytest.mark.parametrize("after", [1, 6, 13])  # at any request: test_reconcile_races
-def test_killed_after_so_many_children_it_converges(
-    place: Place, tmp_path: Path, after: int
-) -> None:
-    first: dict[str, Any] = {}
-
-    def remember() -> bool:
-        for name, data in place.material().items():
-            first.setdefault(name, data)
-        return len(CHILDREN) - len(place.missing()) >= after
-
-    with operator(place, tmp_path, "--no-leader-elect") as running:
-        place.create_registry()
-        wait_for(remember, f"{after} children")
-        running.process.kill()
-        running.process.wait()
-    remember()
-    with operator(place, tmp_path, "--no-leader-elect"):
-        place.wait_complete()
-    assert {name: place.material()[name] for name in first} == first
 
 
 def test_deleting_a_registry_keeps_its_claim_and_a_new_one_takes_it_back(
