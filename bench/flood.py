@@ -3,9 +3,8 @@
 
     python bench/flood.py [--rounds 5] [--seconds 3] [--connections 64]
 
-The flood sends a new wrong password with each request, as fast as it is answered, and so do, for
-comparison, as many connections whose password is too long to be checked: what is left between
-the two is what checking costs. The ways take turns in every round.
+The flood sends a new wrong password with each request, as fast as it is answered; one that is
+checked, or one that is too long for that. The ways take turns in every round.
 """
 
 from __future__ import annotations

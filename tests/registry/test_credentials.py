@@ -74,10 +74,16 @@ async def test_a_password_of_72_bytes_is_compared_wholly() -> None:
 async def test_what_no_password_can_be_is_refused_in_words_and_not_cut(
     user: str, password: str, counted: Counted
 ) -> None:
-    verifier = Verifier({"ci": (hashed("x" * 72), hashed("secret"))})
+    held: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        held.append(seconds)
+
+    verifier = Verifier({"ci": (hashed("x" * 72), hashed("secret"))}, sleep=sleep)
     with pytest.raises(Unauthorized, match="longer than 72 bytes"):
         await verifier.verify(user, password)
     assert counted.runs == 0
+    assert held == [1.0]  # told at once, a flood would ask again at once
     assert verifier.outcomes["failure"] == 1
 
 

@@ -22,7 +22,7 @@ from cais_registry.model.errors import TooManyRequests, Unauthorized
 _THREADS: Final = 2
 _MOST_WAITING: Final = 64
 _MOST_WAITING_EACH: Final = 16  # of one address, and of one user: a flood leaves room for others
-_HOLD_SECONDS: Final = 1.0  # before someone is told that too much waits
+_HOLD_SECONDS: Final = 1.0  # before someone is refused whose password is not even checked
 _MOST_HELD: Final = 1024
 _NICE: Final = 19  # the lowest priority
 _REMEMBERED: Final = 1024
@@ -108,7 +108,7 @@ class Verifier:
             Unauthorized: If the password is longer than any can be.
             TooManyRequests: If too many checks are waiting, of all, of the client, or of the user.
         """
-        secret = self._readable(password)
+        secret = await self._readable(password)
         hashes = self._users.get(user, ())
         if any(self._is_remembered(self._fingerprint(user, one, secret)) for one in hashes):
             return True
@@ -121,10 +121,11 @@ class Verifier:
         self._remember(self._fingerprint(user, found, secret))
         return found in self._users.get(user, ())  # it may have changed while bcrypt ran
 
-    def _readable(self, password: str) -> bytes:
+    async def _readable(self, password: str) -> bytes:
         secret = password.encode()
         if len(secret) > MOST_PASSWORD_BYTES or b"\0" in secret:
             self.outcomes["failure"] += 1
+            await self._hold_back()
             raise Unauthorized(
                 f"no password is longer than {MOST_PASSWORD_BYTES} bytes, or has a NUL in it: "
                 "bcrypt reads no further; this one cannot be right"
