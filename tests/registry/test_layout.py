@@ -19,6 +19,7 @@ from cais_registry.stores.layout import (
     make,
     manifest_key,
 )
+from support.syncs import watch_syncs
 
 
 def test_keys_carry_the_digest_and_something_unique() -> None:
@@ -61,14 +62,7 @@ def test_a_folder_is_made_with_all_that_is_in_it(tmp_path: Path) -> None:
 def test_new_folders_above_the_data_are_durable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    synced: list[Path] = []
-    real = layout.sync_folder
-
-    def sync(folder: Path) -> None:
-        synced.append(folder)
-        real(folder)
-
-    monkeypatch.setattr(layout, "sync_folder", sync)
+    synced = watch_syncs(monkeypatch)
     layout.make(tmp_path / "a" / "b" / "data")
     assert {tmp_path, tmp_path / "a", tmp_path / "a" / "b"} <= set(synced)
 

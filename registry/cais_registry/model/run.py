@@ -89,3 +89,21 @@ class Run:
     tags_deleted: int = 0
     untagged_deleted: int = 0
     message: str = ""
+
+    def summary(self) -> str:
+        """What it has done, or a dry run would, in a sentence."""
+        verb = "would delete" if self.dry_run else "deleted"
+        gives = "would give back" if self.dry_run else "gave back"
+        return (
+            f"{verb} {self.manifests_deleted} manifests and {self.blobs_deleted} blobs, "
+            f"{gives} {self.bytes_reclaimed} bytes{self._retained()}"
+        )
+
+    def _retained(self) -> str:
+        if not self.tags_deleted and not self.untagged_deleted:
+            return ""
+        verb = "would take" if self.dry_run else "took"
+        return (
+            f"; retention {verb} {self.tags_deleted} tags"
+            f" and {self.untagged_deleted} untagged manifests"
+        )

@@ -31,6 +31,8 @@ from cais_registry.stores.tombstone_rows import waiting_bytes
 _LOG = logging.getLogger(__name__)
 _BATCH: Final = 100
 """Entries in one transaction; a push waits for no longer than it takes."""
+_PAUSE_SECONDS: Final = 0.5
+"""Before files are deleted that were buried meanwhile: many at once cost less."""
 _STOPPED: Final = "the server was stopped; the next run goes on where this one ended"
 
 
@@ -180,7 +182,7 @@ class GarbageCollector:
             run,
             state=state,
             finished_at=_time(self._database.now()),
-            message=message or _summary(run),
+            message=message or run.summary(),
         )
         self.totals.add(self._run)
 
@@ -199,15 +201,34 @@ class GarbageCollector:
         self._run = replace(self._known(), uploads_expired=uploads, bytes_reclaimed=size)
         await self._retain(times)
         times = Times.of(self._database.now(), self._policy())  # what went just now may go on
-        for kind in (Kind.MANIFEST, Kind.MEMBER, Kind.BYTES):
-            await self._review(kind, times)
-        size, failed = await self._reaper.reap()
+        await self._review_and_reap(times)
+        failed = await self._reap()
         await self._forget_tags(times)
-        self._add(Counts(bytes=size))
         waiting = await self._database.read_slowly(partial(reclaimable, policy=times.policy))
         self._run = replace(self._known(), bytes_reclaimable=waiting)
         if failed:
             raise OSError(f"{failed} files could not be deleted; the next run tries again")
+
+    async def _review_and_reap(self, times: Times) -> None:
+        """Decide all that is due; what was buried is deleted meanwhile, but for the last of it."""
+        reviews = asyncio.create_task(self._review_all(times))
+        try:
+            while not reviews.done() and not await self._reap():
+                await asyncio.wait([reviews], timeout=_PAUSE_SECONDS)
+            await reviews
+        finally:
+            reviews.cancel()
+            await asyncio.wait([reviews])
+
+    async def _review_all(self, times: Times) -> None:
+        for kind in (Kind.MANIFEST, Kind.MEMBER, Kind.BYTES):
+            await self._review(kind, times)
+
+    async def _reap(self) -> int:
+        """Delete what is buried; returns the number of files that could not be deleted."""
+        size, failed = await self._reaper.reap()
+        self._add(Counts(bytes=size))
+        return failed
 
     async def _retain(self, times: Times) -> None:
         """What no rule of retention keeps goes first: a run without it is a run all the same."""
@@ -258,24 +279,6 @@ class GarbageCollector:
             blobs_deleted=run.blobs_deleted + counts.blobs,
             bytes_reclaimed=run.bytes_reclaimed + counts.bytes,
         )
-
-
-def _summary(run: Run) -> str:
-    verb = "would delete" if run.dry_run else "deleted"
-    gives = "would give back" if run.dry_run else "gave back"
-    return (
-        f"{verb} {run.manifests_deleted} manifests and {run.blobs_deleted} blobs, "
-        f"{gives} {run.bytes_reclaimed} bytes{_retained(run)}"
-    )
-
-
-def _retained(run: Run) -> str:
-    if not run.tags_deleted and not run.untagged_deleted:
-        return ""
-    verb = "would take" if run.dry_run else "took"
-    return (
-        f"; retention {verb} {run.tags_deleted} tags and {run.untagged_deleted} untagged manifests"
-    )
 
 
 def _time(microseconds: int) -> datetime:

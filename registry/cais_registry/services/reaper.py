@@ -13,6 +13,8 @@ from cais_registry.stores.tombstone_rows import forget, oldest
 from cais_registry.stores.upload_rows import UploadRow, drop_expired, expired_uploads
 
 _BATCH: Final = 256
+_FILES: Final = 8 * _BATCH
+"""Files that are deleted before their tombstones are: folders are synced once for all of them."""
 
 
 class Reaper:
@@ -81,7 +83,7 @@ class Reaper:
         """
         size = skipped = 0
         while True:
-            found = await self._database.read(partial(oldest, limit=_BATCH, offset=skipped))
+            found = await self._database.read(partial(oldest, limit=_FILES, offset=skipped))
             if not found:
                 return size, skipped
             gone = await self._delete(found)
@@ -93,5 +95,6 @@ class Reaper:
         keys = [key for key, _ in found]
         gone = await self._store.delete(keys)
         self._failpoint("R2")
-        await self._database.write(partial(forget, keys=gone))
+        for start in range(0, len(gone), _BATCH):
+            await self._database.write(partial(forget, keys=gone[start : start + _BATCH]))
         return set(gone)

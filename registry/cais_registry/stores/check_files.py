@@ -11,7 +11,7 @@ from typing import Final
 
 from cais_registry.model.digest import Digest
 from cais_registry.model.errors import DigestInvalid
-from cais_registry.stores.layout import sync_folder
+from cais_registry.stores.folders import sync_folder
 
 ASIDE: Final = "damaged"
 """Folder that damaged bytes are moved to; nothing reads it."""

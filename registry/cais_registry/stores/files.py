@@ -6,7 +6,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -15,7 +15,9 @@ from typing import Final
 from cais_registry.model.digest import Digest
 from cais_registry.model.errors import DigestInvalid, StorageFull
 from cais_registry.model.space import Space
-from cais_registry.stores.layout import blob_key, sync_folder, upload_key
+from cais_registry.stores.eraser import erase
+from cais_registry.stores.folders import sync_folder
+from cais_registry.stores.layout import blob_key, upload_key
 
 _FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 _ATTEMPTS: Final = 100
@@ -191,37 +193,14 @@ class Files:
         with suppress(FileExistsError):  # mkdir(exist_ok=True) fails if it vanishes just now
             folder.mkdir()
 
-    def delete(self, keys: Iterable[str]) -> list[str]:
+    def delete(self, keys: Sequence[str]) -> list[str]:
         """R1: delete the bytes under keys, durably; none being there is fine.
 
         Returns:
             The keys under which there are no bytes now.
         """
-        folders: set[Path] = set()
-        gone: list[str] = []
-        for key in keys:
-            path = self.path(key)
-            try:
-                path.unlink(missing_ok=True)
-            except NotADirectoryError:
-                pass
-            except OSError:
-                continue  # its tombstone stays, the next run tries again
-            gone.append(key)
-            folders.add(self._prune(path.parent))
-        for folder in folders:
-            _sync_gone(folder)
-        return gone
-
-    def _prune(self, folder: Path) -> Path:
-        """Remove the folder of a digest when it is empty; returns the folder that changed."""
-        if folder.parent == self._root:
-            return folder
-        try:
-            folder.rmdir()
-        except OSError:
-            return folder
-        return folder.parent
+        left = set(erase(self._root, keys))  # their tombstones stay, the next run tries again
+        return [key for key in keys if key not in left]
 
     def keys(self, prefix: str, after: str, limit: int) -> list[tuple[str, int]]:
         """List files in the byte order of their keys.
@@ -266,15 +245,3 @@ class Files:
     def space(self) -> Space:
         """Room of the file system."""
         return _space(os.statvfs(self._root))
-
-
-def _sync_gone(folder: Path) -> None:
-    """Make the end of names in a folder durable, also where the folder itself has ended.
-
-    Whoever removed it may have been killed before that was durable, or be about to make it so.
-    """
-    try:
-        sync_folder(folder)
-    except FileNotFoundError:
-        with suppress(FileNotFoundError):
-            sync_folder(folder.parent)

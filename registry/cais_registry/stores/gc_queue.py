@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Final
 
 from cais_registry.model.policy import Policy
-from cais_registry.stores.connection import Connection, Row, Value, values
+from cais_registry.stores.connection import Connection, Params, Row, Value, values
 
 
 class Kind(StrEnum):
@@ -98,9 +98,19 @@ class Times:
 _AT_ONCE: Final = 100
 """Rows of one statement; an index may list tens of thousands of manifests."""
 
-_DUE = (
-    "(due = 'now' OR (due = 'lease' AND since <= :lease) OR (due = 'window' AND since <= :window))"
+_ALL: Final = 1 << 62
+"""A limit that is none."""
+
+_DUE: Final = " UNION ALL ".join(
+    f"SELECT * FROM (SELECT repo_id, digest, due, since, explicit FROM gc_queue"  # noqa: S608 - constants, no input
+    f" WHERE kind = :kind AND due = '{due}'{bound} ORDER BY since LIMIT :limit) AS due_{due}"
+    for due, bound in (
+        (Due.NOW, ""),
+        (Due.LEASE, " AND since <= :lease"),
+        (Due.WINDOW, " AND since <= :window"),
+    )
 )
+"""Apart, as one index has each of them: those that wait, maybe many, are not looked at."""
 
 
 def enqueue(connection: Connection, *entries: Entry) -> None:
@@ -152,14 +162,18 @@ def by_place(entries: Iterable[Entry]) -> dict[tuple[Kind, int], list[str]]:
     return found
 
 
-def due_entries(connection: Connection, kind: Kind, times: Times) -> Iterator[Entry]:
-    """Entries of one kind that are due, one by one."""
-    rows = connection.rows(
-        f"SELECT repo_id, digest, due, since, explicit FROM gc_queue WHERE kind = :kind AND {_DUE}",  # noqa: S608 - a constant, no input
-        {"kind": kind, "lease": times.now - times.lease, "window": times.now - times.window},
-    )
+def due_entries(
+    connection: Connection, kind: Kind, times: Times, limit: int = _ALL
+) -> Iterator[Entry]:
+    """Entries of one kind that are due, one by one; at most so many."""
+    rows = connection.rows(f"{_DUE} LIMIT :limit", _bounds(kind, times, limit))
     for row in rows:
         yield _entry(kind, row)
+
+
+def _bounds(kind: Kind, times: Times, limit: int) -> Params:
+    lease, window = times.now - times.lease, times.now - times.window
+    return {"kind": kind, "lease": lease, "window": window, "limit": limit}
 
 
 def _entry(kind: Kind, row: Row) -> Entry:
@@ -194,13 +208,8 @@ def due_with(
     """Entries that are due, each with what is known about the thing; at most so many."""
     rows = connection.execute(
         f"SELECT q.repo_id, q.digest, q.due, q.since, q.explicit, {facts.columns}"  # noqa: S608 - constants, no input
-        f" FROM gc_queue q {facts.source} WHERE q.kind = :kind AND {_DUE} LIMIT :limit",
-        {
-            "kind": facts.kind,
-            "lease": times.now - times.lease,
-            "window": times.now - times.window,
-            "limit": limit,
-        },
+        f" FROM ({_DUE} LIMIT :limit) AS q {facts.source}",
+        _bounds(facts.kind, times, limit),
     )
     return [(_entry(facts.kind, row), row) for row in rows]
 

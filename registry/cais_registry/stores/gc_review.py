@@ -8,7 +8,6 @@ in one transaction and touches no bytes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final
 
 from cais_registry.model.names import RepoName
@@ -67,7 +66,7 @@ def review_batch(
 def _review_manifests(connection: Connection, times: Times, limit: int) -> list[Verdict]:
     """One by one: purging one may bring back one of this batch that was looked at and kept."""
     verdicts = []
-    for entry in list(islice(due_entries(connection, Kind.MANIFEST, times), limit)):
+    for entry in list(due_entries(connection, Kind.MANIFEST, times, limit)):
         verdict = decide(connection, entry, times, _NOTHING)
         remove(connection, entry)
         if verdict.later is not None:

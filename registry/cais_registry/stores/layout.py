@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Final
 
 from cais_registry.model.digest import Digest
+from cais_registry.stores.folders import sync_folder
 
 DATABASE: Final = "metadata.sqlite3"
 GC_LOCK: Final = "gc.lock"
@@ -167,12 +168,3 @@ def filesystem(mountinfo: str, path: Path) -> str:
         if len(point) >= len(best) and path.is_relative_to(point):
             best, kind = point, right.split(" ")[0]
     return kind
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

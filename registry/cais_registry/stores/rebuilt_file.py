@@ -15,7 +15,8 @@ from typing import Final
 
 from cais_registry.stores import sqlite
 from cais_registry.stores.check_files import ASIDE
-from cais_registry.stores.layout import DATABASE, sync_folder
+from cais_registry.stores.folders import sync_folder
+from cais_registry.stores.layout import DATABASE
 from cais_registry.stores.migrate import migrate
 from cais_registry.stores.schema import SchemaUnknown
 from cais_registry.stores.snapshots import Snapshots

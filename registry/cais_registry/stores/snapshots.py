@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from cais_registry.stores.files import check_room
-from cais_registry.stores.layout import UnusableData, sync_folder
+from cais_registry.stores.folders import sync_folder
+from cais_registry.stores.layout import UnusableData
 
 FOLDER: Final = "snapshots"
 INTERVAL_SECONDS: Final = 3600

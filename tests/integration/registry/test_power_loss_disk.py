@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from cais_registry.stores.layout import sync_folder
+from cais_registry.stores.folders import sync_folder
 from support.powerloss import PowerLossDisk, power_loss_disk
 from support.volatile_disk import Disk
 
