@@ -9,6 +9,7 @@ import os
 import secrets
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -67,8 +68,8 @@ def cluster(place: Place) -> Cluster:
     return found
 
 
-@pytest.fixture
-def new_tenant(cluster: Cluster) -> Iterator[Callable[[], Tenant]]:
+@contextmanager
+def namespaces(cluster: Cluster) -> Iterator[Callable[[], Tenant]]:
     """Makes namespaces, each for one Registry; they are removed again."""
     made: list[str] = []
 
@@ -78,11 +79,44 @@ def new_tenant(cluster: Cluster) -> Iterator[Callable[[], Tenant]]:
         made.append(namespace)
         return Tenant(cluster=cluster, namespace=namespace)
 
-    yield make
-    for namespace in made:
-        cluster.kubectl("delete", "namespace", namespace, "--wait=false")
+    try:
+        yield make
+    finally:
+        for namespace in made:
+            cluster.kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+@pytest.fixture
+def new_tenant(cluster: Cluster) -> Iterator[Callable[[], Tenant]]:
+    with namespaces(cluster) as make:
+        yield make
 
 
 @pytest.fixture
 def tenant(new_tenant: Callable[[], Tenant]) -> Tenant:
     return new_tenant()
+
+
+@pytest.fixture(scope="module")
+def module_tenant(cluster: Cluster) -> Iterator[Tenant]:
+    with namespaces(cluster) as make:
+        yield make()
+
+
+@pytest.fixture
+def settled(module_tenant: Tenant) -> Tenant:
+    """A Registry that is Ready, of the default spec, trusted and logged in to.
+
+    The tests of a file share it: each finds the same spec, and maybe what others have pushed. What
+    the one before has deleted may be back only now.
+    """
+    shared = module_tenant
+    shared.apply()
+    shared.wait_ready()
+    shared.trust()
+    until(lambda: shared.log_in("admin", shared.secret("team-admin", "password")), succeeded)
+    return shared
+
+
+def succeeded(answer: Answer) -> bool:
+    return answer.code == 0

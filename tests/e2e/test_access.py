@@ -12,10 +12,8 @@ def rules(*actions: str) -> dict[str, Any]:
     return {**CI, "rules": [{"users": ["ci"], "repositories": ["apps/**"], "actions": [*actions]}]}
 
 
-def test_user_and_rule_are_live_without_a_new_pod(tenant: Tenant) -> None:
-    tenant.apply()
-    tenant.wait_ready()
-    tenant.log_in_as_admin()
+def test_user_and_rule_are_live_without_a_new_pod(settled: Tenant) -> None:
+    tenant = settled
     tenant.push("apps/one:1")
     pod = tenant.pod()
     tenant.apply(access=rules("pull"))
@@ -33,21 +31,18 @@ def test_user_and_rule_are_live_without_a_new_pod(tenant: Tenant) -> None:
     assert after["status"]["containerStatuses"][0]["restartCount"] == 0
 
 
-def test_wrong_password_is_refused_with_the_protocols_own_words(tenant: Tenant) -> None:
-    tenant.apply()
-    tenant.wait_ready()
-    tenant.trust()
+def test_wrong_password_is_refused_with_the_protocols_own_words(settled: Tenant) -> None:
     for user in ("admin:wrong", "nobody:x", ""):
-        status, body = tenant.ask("/v2/", user=user)
+        status, body = settled.ask("/v2/", user=user)
         assert status == 401
         assert body["errors"][0]["code"] == "UNAUTHORIZED"
         assert body["errors"][0]["message"]
 
 
-def test_repository_out_of_reach_looks_like_one_that_is_not_there(tenant: Tenant) -> None:
+def test_repository_out_of_reach_looks_like_one_that_is_not_there(settled: Tenant) -> None:
+    tenant = settled
     tenant.apply(access=rules("pull", "push"))
     tenant.wait_ready()
-    tenant.log_in_as_admin()
     tenant.push("secret/one:1")
     user = f"ci:{tenant.secret('team-user-ci', 'password')}"
     there = tenant.ask("/v2/secret/one/tags/list", user=user)
@@ -56,10 +51,8 @@ def test_repository_out_of_reach_looks_like_one_that_is_not_there(tenant: Tenant
     assert str(there[1]).replace("secret/one", "X") == str(missing[1]).replace("secret/two", "X")
 
 
-def test_deleted_password_is_made_anew_and_the_old_one_ends(tenant: Tenant) -> None:
-    tenant.apply()
-    tenant.wait_ready()
-    tenant.log_in_as_admin()
+def test_deleted_password_is_made_anew_and_the_old_one_ends(settled: Tenant) -> None:
+    tenant = settled
     old = tenant.secret("team-admin", "password")
     tenant.kubectl("delete", "secret", "team-admin")
 

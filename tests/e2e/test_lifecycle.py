@@ -46,9 +46,8 @@ CHILDREN = [
 ]
 
 
-def test_deleted_children_come_back(tenant: Tenant) -> None:
-    tenant.apply()
-    tenant.wait_ready()
+def test_deleted_children_come_back(settled: Tenant) -> None:
+    tenant = settled
     before = {child: uid_of(tenant, child) for child in CHILDREN}
     assert all(before.values()), before
     for kind, name in CHILDREN:
@@ -75,10 +74,9 @@ EDITS: list[tuple[str, str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("kind", "name", "patch"), EDITS, ids=lambda value: str(value)[:30])
 def test_edited_child_is_put_right(
-    tenant: Tenant, kind: str, name: str, patch: dict[str, Any]
+    settled: Tenant, kind: str, name: str, patch: dict[str, Any]
 ) -> None:
-    tenant.apply()
-    tenant.wait_ready()
+    tenant = settled
     wanted = content_of(tenant, kind, name)
     tenant.kubectl("patch", kind, name, "--type=merge", "-p", json.dumps(patch))
     until(lambda: content_of(tenant, kind, name), lambda content: content == wanted)
@@ -151,9 +149,8 @@ def test_node_port_serves_under_a_name_of_ones_own(tenant: Tenant) -> None:
     assert tenant.cluster.must(*curl, *resolve, beside=True).endswith("401")
 
 
-def test_paused_registry_is_watched_and_left_alone(tenant: Tenant) -> None:
-    tenant.apply()
-    tenant.wait_ready()
+def test_paused_registry_is_watched_and_left_alone(settled: Tenant) -> None:
+    tenant = settled
     tenant.apply(paused=True)
     until(lambda: ready_of(tenant)["message"], lambda message: "paused" in message)
     tenant.kubectl("scale", "deployment", "team", "--replicas=0")

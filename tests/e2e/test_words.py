@@ -85,25 +85,21 @@ def test_what_only_the_operator_can_see_is_stalled_with_its_reason(tenant: Tenan
     assert "Europe/Nowhere" in found["message"]
 
 
-def test_get_has_the_columns_one_looks_for(tenant: Tenant) -> None:
-    tenant.apply()
-    tenant.wait_ready()
-    head, row = tenant.kubectl("get", "registry").splitlines()
+def test_get_has_the_columns_one_looks_for(settled: Tenant) -> None:
+    head, row = settled.kubectl("get", "registry").splitlines()
     assert head.split() == ["NAME", "READY", "REASON", "URL", "USED", "CAPACITY", "AGE"]
     assert row.split()[:2] == ["team", "True"]
-    assert f"https://{tenant.address}" in row
-    assert tenant.kubectl("get", "reg", "-o", "name").strip() == "registry.cais.dev/team"
+    assert f"https://{settled.address}" in row
+    assert settled.kubectl("get", "reg", "-o", "name").strip() == "registry.cais.dev/team"
 
 
-def test_describe_tells_conditions_and_events_in_words(tenant: Tenant) -> None:
-    tenant.apply()
-    tenant.wait_ready()
-    told = tenant.kubectl("describe", "registry", "team")
+def test_describe_tells_conditions_and_events_in_words(settled: Tenant) -> None:
+    told = settled.kubectl("describe", "registry", "team")
     assert "Ready" in told
     assert "Events:" in told
     assert "Events:  <none>" not in told.replace("         ", "  ")
     for secret in ("team-admin", "team-pull"):
-        assert tenant.secret(secret, "password") not in told
+        assert settled.secret(secret, "password") not in told
 
 
 def test_explain_documents_the_fields(cluster: Cluster) -> None:
