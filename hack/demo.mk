@@ -12,7 +12,7 @@ CLUSTER_JOBS ?= 3
 e2e: install ## The whole cluster, real pods, real clients; runs the demo first
 	@status=0; \
 	if $(PYTEST) -m 'not alone' tests/e2e/test_demo.py; then \
-		$(PYTEST) -m 'not alone' --ignore tests/e2e/test_demo.py -n $(CLUSTER_JOBS) --dist loadfile tests/e2e || status=1; \
-		$(PYTEST) -m alone tests/e2e || status=1; \
+		$(PYTEST) -m 'not alone' --ignore tests/e2e/test_demo.py -n $(CLUSTER_JOBS) --dist loadfile --durations 10 tests/e2e || status=1; \
+		$(PYTEST) -m alone --durations 10 tests/e2e || status=1; \
 	else status=1; fi; \
 	$(if $(CI),$(MAKE) demo-down || status=1;) exit $$status

@@ -42,8 +42,9 @@ def leader(cluster: Cluster) -> str:
     return str(lease.get("spec", {}).get("holderIdentity") or "").partition("_")[0]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def install(cluster: Cluster) -> Iterator[Callable[..., None]]:
+    """Installs with other values; whatever was last, in the end it is as it was."""
     yield lambda *values: upgrade(cluster, *values)
     upgrade(cluster)
 
