@@ -16,9 +16,11 @@ Step = list[WatchEvent | Exception]
 class Scripted(FakeCluster):
     """Answers watches from a script, and notes from which version they were asked."""
 
-    def __init__(self, script: list[Step]) -> None:
+    def __init__(self, script: list[Step], *, seconds: float = 0.0) -> None:
         super().__init__()
         self.script = script
+        self.seconds = seconds  # that each watch lasts
+        self.passed = 0.0
         self.asked: list[str] = []
         self.lists = 0
         self.over = asyncio.Event()
@@ -34,6 +36,7 @@ class Scripted(FakeCluster):
         if not self.script:
             self.over.set()
             await asyncio.Event().wait()
+        self.passed += self.seconds
         for event in self.script.pop(0):
             if isinstance(event, Exception):
                 raise event
@@ -57,7 +60,7 @@ async def follow(cluster: Scripted) -> list[tuple[str, Any]]:
         Selection(kind="Service"),
         listed=listed,
         changed=lambda kind, live: seen.append((kind, live["metadata"]["resourceVersion"])),
-        clock=asyncio.get_running_loop().time,
+        clock=lambda: asyncio.get_running_loop().time() + cluster.passed,
     )
     task = asyncio.create_task(watch.run())
     await asyncio.wait_for(cluster.over.wait(), 60)
@@ -94,18 +97,32 @@ def test_pauses_grow_and_have_an_end() -> None:
     assert min(pauses[10:]) >= 7.5
 
 
-async def test_one_that_ends_at_once_without_a_word_is_asked_less_and_less(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    failures: list[int] = []
+@pytest.fixture
+def failures(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """In a row, at each pause; none is made."""
+    found: list[int] = []
 
     def pause_after(count: int) -> float:
-        failures.append(count)
+        found.append(count)
         return 0
 
     monkeypatch.setattr(module, "pause_after", pause_after)
+    return found
+
+
+async def test_one_that_ends_at_once_without_a_word_is_asked_less_and_less(
+    failures: list[int],
+) -> None:
     await follow(Scripted([[], [], [event("BOOKMARK", "9")], []]))
     assert failures == [1, 2, 0, 1]
+
+
+async def test_one_that_a_balancer_ends_while_nothing_happens_is_begun_anew_at_once(
+    failures: list[int],
+) -> None:
+    broken = errors.ApiUnavailable("the connection is broken")
+    await follow(Scripted([[], [], [broken], [broken]], seconds=50.0))
+    assert failures == [0, 0, 1, 1]
 
 
 async def test_the_api_servers_wish_is_the_least_that_is_waited(

@@ -57,14 +57,13 @@ class Watch:
         """Never returns; whatever the API server says, it is asked again later."""
         failures = 0
         while True:
-            self.last_try = self._clock()
+            begun = self.last_try = self._clock()
             before, least = self.last_answer, 0.0
             try:
                 self._version = self._version or await self._list()
                 heard = self.last_answer
                 await self._follow()
-                # one that always ends without a word must not be asked all the time
-                failures = failures + 1 if self.last_answer == heard else 0
+                failures = 0 if self._went_well(begun, heard) else failures + 1
                 self.ends["ended"] += 1
             except Expired:
                 self._version = ""
@@ -72,10 +71,17 @@ class Watch:
                 self.ends["expired"] += 1
             except errors.CaisError as error:
                 self.ends["failed"] += 1
-                failures = 1 if self.last_answer != before else failures + 1
+                failures = 1 if self._went_well(begun, before) else failures + 1
                 least = getattr(error, "retry_after", None) or 0.0
                 _log.warning("watch of %s: %s", self._selection.kind, error)
             await asyncio.sleep(max(least, pause_after(failures)))
+
+    def _went_well(self, begun: float, heard: float | None) -> bool:
+        """Tell whether it brought something, or lasted: balancers end what is silent for a minute.
+
+        One that always ends soon and without a word must not be asked all the time.
+        """
+        return self.last_answer != heard or self._clock() - begun > _LONGEST_PAUSE
 
     async def _list(self) -> str:
         objects, version = await self._cluster.list(self._selection)
