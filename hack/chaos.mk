@@ -3,4 +3,4 @@
 .PHONY: chaos
 chaos: install ## Kill the operator at each of its API calls, take its API server away (half an hour)
 	$(PYTHON) hack/programs.py kube-apiserver kube-controller-manager etcd
-	$(PYTEST) -n $(JOBS) -rP tests/chaos
+	$(PYTEST) -n $(JOBS) --dist worksteal -rP tests/chaos

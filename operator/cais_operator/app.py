@@ -2,6 +2,7 @@
 """Where everything is built, wired, started and stopped."""
 
 import asyncio
+import itertools
 import logging
 import os
 import socket
@@ -12,7 +13,14 @@ from typing import Any
 
 from cais_operator import handlers, health, names
 from cais_operator.access import AccessLoops, AccessReconciler
-from cais_operator.cluster import Children, Client, Connection, Selection, connect
+from cais_operator.cluster import (
+    Children,
+    Client,
+    Connection,
+    Selection,
+    connect,
+    pause_after,
+)
 from cais_operator.consumers import Directory
 from cais_operator.errors import CaisError
 from cais_operator.handshake import Handshake, TlsHandshake
@@ -30,7 +38,6 @@ from cais_operator.rotator import Rotator
 from cais_operator.settings import Settings
 from cais_operator.survey import Survey
 
-_KIND_PAUSE = 2.0  # seconds between two tries
 _STALE = 60.0  # seconds without an answer about the Lease
 _log = logging.getLogger(__name__)
 
@@ -188,12 +195,12 @@ class App:
         """Wait until the API server knows a kind of ours: kopf looks for it only once."""
         namespace = next(iter(self._settings.namespaces), None)
         selection = Selection(kind=kind, namespace=namespace, metadata_only=True)
-        while True:
+        for failures in itertools.count(1):
             try:
                 await self._cluster.list(selection)
             except CaisError as error:
                 _log.warning("waiting for the resource definition of %s: %s", kind, error)
-                await asyncio.sleep(_KIND_PAUSE)
+                await asyncio.sleep(pause_after(failures))
             else:
                 return
 

@@ -19,5 +19,5 @@ def test_killed_at_each_call_it_comes_to_the_same_end_and_generates_nothing_twic
     api: ApiServer, proxies: Proxies, change: Change, tmp_path: Path
 ) -> None:
     killing = Killing(proxies, partial(new_place, api), tmp_path)
-    tried, never = survive(killing, change)
-    print(f"| {change.name} | {tried} | {tried - never} |")  # noqa: T201
+    calls, tried, came = survive(killing, change)
+    print(f"| {change.name} | {calls} | {tried} | {came} |")  # noqa: T201

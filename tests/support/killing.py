@@ -260,11 +260,12 @@ def _check(trial: Trial, change: Change) -> None:
     assert len(trial.claims) <= 1, f"{change.name}: {len(trial.claims)} claims"
 
 
-def survive(killing: Killing, change: Change) -> tuple[int, int]:
+def survive(killing: Killing, change: Change) -> tuple[int, int, int]:
     """Kill at each point; fails when one end is not as it should be.
 
     Returns:
-        How many points were tried, and how many of them never came: events have no fixed order.
+        How many calls an undisturbed run makes, at how many points a kill was tried, and how many
+        of these came: events have no fixed order.
     """
     points, wanted = killing.points(change)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -274,7 +275,8 @@ def survive(killing: Killing, change: Change) -> tuple[int, int]:
     failed = [one for one in wrong if _NEVER not in one]
     assert not failed, "\n".join(failed)
     assert never <= len(points) // 3, wrong
-    return len(points), never
+    calls = sum(not point.is_after for point in points)
+    return calls, len(points), len(points) - never
 
 
 def _end_of(killing: Killing, change: Change, wanted: Objects, point: Point) -> str:
