@@ -2,7 +2,6 @@
 """Where everything is built, wired, started and stopped."""
 
 import asyncio
-import itertools
 import logging
 import os
 import socket
@@ -11,18 +10,10 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from cais_operator import handlers, health, names
+from cais_operator import definitions, handlers, health
 from cais_operator.access import AccessLoops, AccessReconciler
-from cais_operator.cluster import (
-    Children,
-    Client,
-    Connection,
-    Selection,
-    connect,
-    pause_after,
-)
+from cais_operator.cluster import Children, Client, Connection, connect
 from cais_operator.consumers import Directory
-from cais_operator.errors import CaisError
 from cais_operator.handshake import Handshake, TlsHandshake
 from cais_operator.installation import Installation
 from cais_operator.leader import Leader
@@ -138,8 +129,8 @@ class App:
         """Run until a signal comes or the Lease is lost; return the exit code."""
         runner = await health.serve(self._settings.health_listen, self, self._metrics.text)
         try:
-            for kind in (names.KIND, names.ACCESS_KIND):
-                await self._kind_served(kind)
+            if not await definitions.served(self._cluster, self._settings, self._stop):
+                return self._exit_code
             # Created before kopf starts: at its end it cancels whatever began after it.
             self._work = asyncio.create_task(self._lead())
             self._work.add_done_callback(self._ended)
@@ -190,19 +181,6 @@ class App:
         if not work.cancelled():
             self._exit_code = 1
         self._stop.set()
-
-    async def _kind_served(self, kind: str) -> None:
-        """Wait until the API server knows a kind of ours: kopf looks for it only once."""
-        namespace = next(iter(self._settings.namespaces), None)
-        selection = Selection(kind=kind, namespace=namespace, metadata_only=True)
-        for failures in itertools.count(1):
-            try:
-                await self._cluster.list(selection)
-            except CaisError as error:
-                _log.warning("waiting for the resource definition of %s: %s", kind, error)
-                await asyncio.sleep(pause_after(failures))
-            else:
-                return
 
     async def _lead(self) -> None:
         """Wait for the Lease, then work while it is held."""

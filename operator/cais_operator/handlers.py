@@ -6,6 +6,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from http import HTTPStatus
 from itertools import count
 from typing import Any
 
@@ -13,6 +14,7 @@ import kopf
 
 from cais_operator import names
 from cais_operator.cluster import Connection, pause_after
+from cais_operator.errors import NotFound
 from cais_operator.resource import Key
 from cais_operator.settings import Settings
 
@@ -39,14 +41,24 @@ async def listen(
         changed: Called with every Registry seen or changed.
         cleanup: Awaited at the end, before kopf cancels what still runs.
         stop: Ends it.
+
+    Raises:
+        NotFound: When the definition of Registries is deleted: kopf does not come back from that.
     """
-    await kopf.operator(
-        registry=_registry(connection, changed, cleanup),
-        settings=_settings(),
-        clusterwide=not settings.namespaces,
-        namespaces=settings.namespaces,
-        stop_flag=stop,
-    )
+    try:
+        await kopf.operator(
+            registry=_registry(connection, changed, cleanup),
+            settings=_settings(),
+            clusterwide=not settings.namespaces,
+            namespaces=settings.namespaces,
+            stop_flag=stop,
+        )
+    except Exception as error:
+        if getattr(error, "status", None) != HTTPStatus.NOT_FOUND:
+            raise
+        kind = f"{names.PLURAL}.{names.GROUP}"
+        words = f"the API server knows {kind} no more: ending, to begin anew and wait for them"
+        raise NotFound(words) from error
 
 
 def _registry(

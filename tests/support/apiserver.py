@@ -115,13 +115,15 @@ def _tls(folder: Path) -> ssl.SSLContext:
     return context
 
 
-def wait_for(what: Callable[[], Any], words: str, deadline: float = DEADLINE) -> Any:
+def wait_for(
+    what: Callable[[], Any], words: str, deadline: float = DEADLINE, pause: float = _PAUSE
+) -> Any:
     """Ask until the answer is true; a failing test says what it waited for."""
     end = time.monotonic() + deadline
     while not (found := what()):
         if time.monotonic() > end:
             raise AssertionError(f"not within {deadline:.0f} s: {words}")
-        time.sleep(_PAUSE)
+        time.sleep(pause)
     return found
 
 
@@ -162,9 +164,15 @@ def api_server(folder: Path, *, controllers: tuple[str, ...] = ()) -> Iterator[A
         write_kubeconfig(server, folder, "admin")
         _wait_ready(server, process)
         if controllers:
-            command = _controller_manager(server, controllers)
-            stack.enter_context(running(command, folder / "controllers.log"))
+            stack.enter_context(controller_manager(server, controllers))
         yield server
+
+
+@contextmanager
+def controller_manager(server: ApiServer, controllers: tuple[str, ...]) -> Iterator[None]:
+    """Run these controllers; they know the kinds of now, others half a minute later."""
+    with running(_controller_manager(server, controllers), server.folder / "controllers.log"):
+        yield
 
 
 def program(name: str) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from cais_operator import names
 from support.apiserver import ApiServer, free_port, running, wait_for
 
 DEFINITIONS = Path(__file__).parents[2] / "crds"
@@ -80,6 +81,20 @@ class Place:
     def all(self, kind: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.api.request("GET", self.path(kind))["items"]
         return found
+
+    def ours(self) -> set[tuple[str, str]]:
+        """Kind and name of everything of the operator's in the tenant's namespace."""
+        return {(kind, name) for kind, namespace, name in ours(self.api) if namespace == self.team}
+
+    def give(self, name: str, **texts: str) -> None:
+        """Make a Secret, as its owner would."""
+        body = {"metadata": {"name": name}, "stringData": texts}
+        self.api.request("POST", self.path("Secret"), body)
+
+    def give_backend(self) -> None:
+        """Make the Secrets that a registry over a bucket refers to; nobody answers there."""
+        self.give("keys", AWS_ACCESS_KEY_ID="a", AWS_SECRET_ACCESS_KEY="b")
+        self.give("database", uri="postgresql://h/db")
 
     def delete(self, kind: str, name: str) -> None:
         self.api.request("DELETE", self.path(kind, name))
@@ -159,6 +174,25 @@ class Operator:
         """Until that many more reconciles were done."""
         start = self.reconciles()
         wait_for(lambda: self.reconciles() >= start + times, f"{times} more reconciles")
+
+
+def ours(api: ApiServer) -> set[tuple[str, str, str]]:
+    """Kind, namespace and name of everything that carries the operator's label."""
+    query = f"?labelSelector={names.CHILDREN}"
+    paths = {kind: path.replace("/namespaces/{}", "") for kind, path in PATHS.items()}
+    found = {kind: api.find(path + query) or {} for kind, path in paths.items()}
+    return {
+        (kind, one["metadata"]["namespace"], one["metadata"]["name"])
+        for kind, listed in found.items()
+        for one in listed.get("items", ())
+    }
+
+
+def holds(live: Any, change: Any) -> bool:
+    """Whether all that a merge patch says is in place."""
+    if not isinstance(change, dict):
+        return bool(live == change)
+    return all(holds((live or {}).get(key), value) for key, value in change.items())
 
 
 def define_kinds(api: ApiServer) -> None:

@@ -89,12 +89,6 @@ def _spec(stores: Stores) -> dict[str, Any]:
     }
 
 
-def _give(place: Place, name: str, **texts: str) -> None:
-    place.api.request(
-        "POST", place.path("Secret"), {"metadata": {"name": name}, "stringData": texts}
-    )
-
-
 def _pods(place: Place) -> dict[str, Any]:
     found: dict[str, Any] = (place.get("Deployment", "team") or {})["spec"]["template"]
     return found
@@ -169,12 +163,12 @@ async def test_two_servers_of_a_registry_serve_as_one(
     place: Place, stores: Stores, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     port, roots = free_port(), {address: tmp_path / address for address in ADDRESSES}
-    _give(place, "keys", AWS_ACCESS_KEY_ID=ACCESS)
+    place.give("keys", AWS_ACCESS_KEY_ID=ACCESS)
     async with operator(place, TranslatedApi(port, roots), resync=1):
         await asyncio.to_thread(place.create_registry, _spec(stores))
         await until(lambda: _is_told(place, "Stalled", "Secret keys has no such key"), "what lacks")
         assert _is_told(place, "Stalled", "there is no such Secret in this namespace: create it")
-        _give(place, "database", url=stores.url)
+        place.give("database", url=stores.url)
         keys = {"AWS_SECRET_ACCESS_KEY": base64.b64encode(SECRET.encode()).decode()}
         place.api.merge(place.path("Secret", "keys"), {"data": keys})
         await until(lambda: place.get("CronJob", "team-gc"), "the children")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from support.apiserver import ApiServer, wait_for
-from support.operators import CHILDREN, Place, new_place, operator
+from support.operators import CHILDREN, Place, holds, new_place, operator
 
 
 @pytest.fixture(scope="module")
@@ -86,13 +86,6 @@ def test_an_edited_child_is_put_right(
         return now is not None and not holds(now, change)
 
     wait_for(is_right, f"{kind} {name} is as it should be")
-
-
-def holds(live: Any, change: Any) -> bool:
-    """Whether a merge patch is still in place."""
-    if not isinstance(change, dict):
-        return bool(live == change)
-    return all(holds((live or {}).get(key), value) for key, value in change.items())
 
 
 def test_an_edit_by_someone_else_that_we_do_not_own_stays(settled: Place) -> None:

@@ -247,10 +247,7 @@ async def _led_from_outside(place: Place) -> None:
 
 async def _kept_in_a_bucket(place: Place) -> None:
     """Servers over a bucket and a database, of which there can be several."""
-    texts = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "uri": "postgresql://h/db"}
-    for name in ("keys", "database"):
-        body = {"metadata": {"name": name}, "stringData": texts}
-        await _in_thread(place.api.request, "POST", place.path("Secret"), body)
+    await _in_thread(place.give_backend)
     await _in_thread(place.create_registry, bucket(), "bucket")
     await until(lambda: place.get("PodDisruptionBudget", "bucket"), "it may be disrupted")
 
