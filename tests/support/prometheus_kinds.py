@@ -23,11 +23,27 @@ def _list(item: Any) -> dict[str, Any]:
 _RULE = _object(alert=_TEXT, expr=_TEXT, labels=_TEXTS, annotations=_TEXTS, **{"for": _TEXT}) | {
     "required": ["expr"]
 }
+_KEY = _object(name=_TEXT, key=_TEXT) | {"required": ["name", "key"]}
+_RELABELING = _object(
+    sourceLabels=_list(_TEXT),
+    regex=_TEXT,
+    targetLabel=_TEXT,
+    replacement=_TEXT,
+    action={"type": "string", "enum": ["replace", "labeldrop"]},
+)
 _SPECS = {
     "ServiceMonitor": _object(
         namespaceSelector=_object(any={"type": "boolean"}, matchNames=_list(_TEXT)),
         selector=_object(matchLabels=_TEXTS),
-        endpoints=_list(_object(port=_TEXT, interval=_TEXT)),
+        endpoints=_list(
+            _object(
+                port=_TEXT,
+                interval=_TEXT,
+                scheme={"type": "string", "enum": ["http", "https"]},
+                tlsConfig=_object(ca=_object(secret=_KEY, configMap=_KEY)),
+                relabelings=_list(_RELABELING),
+            )
+        ),
     )
     | {"required": ["endpoints", "selector"]},
     "PrometheusRule": _object(groups=_list(_object(name=_TEXT, rules=_list(_RULE)))),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the chart renders, as a real API server takes it: strictly, with every default and check."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,9 @@ import pytest
 import yaml
 
 import chart
+from cais_operator import desired, names
+from cais_operator.settings import Settings
+from operator_builders import registry
 from support.apiserver import ApiServer
 from support.prometheus_kinds import define
 from support.registry import htpasswd, make_certificate, running
@@ -47,6 +51,11 @@ VALUES: dict[str, list[str]] = {
         "monitoring.dashboard.create=true,monitoring.prometheusRule.create=true",
         "monitoring.serviceMonitor.create=true,monitoring.serviceMonitor.labels.release=p",
         "monitoring.serviceMonitor.namespace=x,monitoring.serviceMonitor.annotations.a=b",
+    ],
+    "monitoring of registries": [
+        "monitoring.registryServiceMonitor.create=true,watchNamespaces={team-a,team-b}",
+        "monitoring.registryServiceMonitor.labels.release=p,monitoring.registryServiceMonitor.annotations.a=b",
+        "monitoring.registryServiceMonitor.interval=1m",
     ],
 }
 
@@ -138,6 +147,47 @@ def test_prometheus_finds_the_operators_port() -> None:
     assert port["targetPort"] in names
 
 
+def _registries(*values: str) -> dict[str, Any]:
+    """The ServiceMonitor of the Registries."""
+    found = rendered("monitoring.registryServiceMonitor.create=true", *values)
+    (monitor,) = (one for one in found if one["kind"] == "ServiceMonitor")
+    return monitor
+
+
+def test_prometheus_asks_every_registry_by_a_name_that_its_certificate_has() -> None:
+    monitor = _registries()
+    service = desired.service(registry(), Settings())
+    metadata = service["metadata"]
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= metadata["labels"].items()
+    (endpoint,), (port,) = monitor["spec"]["endpoints"], service["spec"]["ports"]
+    assert (endpoint["port"], endpoint["scheme"]) == (port["name"], "https")
+    address, instance, dropped = endpoint["relabelings"]
+    assert address["sourceLabels"] == [
+        f"__meta_kubernetes_{one}" for one in ("service_name", "namespace")
+    ]
+    target = re.sub(
+        address["regex"],
+        address["replacement"].replace("$", "\\"),
+        f"{metadata['name']};{metadata['namespace']}",
+    )
+    assert target == f"{names.inside(registry())}:{names.PORT}"
+    assert instance == {"sourceLabels": ["__address__"], "targetLabel": "instance"}
+    assert dropped == {"action": "labeldrop", "regex": "pod|container"}
+
+
+def test_prometheus_believes_the_ca_of_the_installation() -> None:
+    monitor = _registries()
+    secret = monitor["spec"]["endpoints"][0]["tlsConfig"]["ca"]["secret"]
+    assert secret == {"name": names.AUTHORITY_SECRET, "key": "ca.crt"}
+    assert monitor["metadata"]["namespace"] == "cais-system"  # a reference goes no further
+
+
+def test_prometheus_asks_in_the_namespaces_that_the_operator_looks_after() -> None:
+    assert _registries()["spec"]["namespaceSelector"] == {"any": True}
+    named = _registries("watchNamespaces={team-a,team-b}")
+    assert named["spec"]["namespaceSelector"] == {"matchNames": ["team-a", "team-b"]}
+
+
 @pytest.mark.parametrize(
     ("setting", "named"),
     [
@@ -146,6 +196,8 @@ def test_prometheus_finds_the_operators_port() -> None:
         ("network.ipFamilyPolicy=Both", "ipFamilyPolicy"),
         ("proxy.httpsProxy=proxy:3128", "httpsProxy"),
         ("monitoring.serviceMonitor.interval=often", "interval"),
+        ("monitoring.registryServiceMonitor.interval=often", "interval"),
+        ("monitoring.registryServiceMonitor.namespace=x", "namespace"),
         ("tolerations[0].opertor=Exists", "opertor"),
         ("affinity.nodeAffinty.a=b", "nodeAffinty"),
         ("test.volumeSize=much", "volumeSize"),
