@@ -86,18 +86,3 @@ def test_an_edited_child_is_put_right(
         return now is not None and not holds(now, change)
 
     wait_for(is_right, f"{kind} {name} is as it should be")
-
-
-def test_an_edit_by_someone_else_that_we_do_not_own_stays(settled: Place) -> None:
-    labels = {"metadata": {"labels": {"example.com/team": "blue"}}}
-    for kind, name in (("Deployment", "team"), ("Secret", "team-admin")):
-        settled.api.merge(settled.path(kind, name), labels)
-    settled.api.merge(settled.path("ConfigMap", "team-ca"), {"data": {"ca.crt": "none"}})
-    wait_for(
-        lambda: (settled.get("ConfigMap", "team-ca") or {})["data"]["ca.crt"] != "none",
-        "a later repair",
-    )
-    for kind, name in (("Deployment", "team"), ("Secret", "team-admin")):
-        now = settled.get(kind, name)
-        assert now is not None
-        assert now["metadata"]["labels"]["example.com/team"] == "blue"
