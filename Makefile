@@ -14,8 +14,6 @@ JOBS ?= 2
 WAITING_JOBS ?= 4
 # a machine may know authorities that the tools do not come with
 export UV_SYSTEM_CERTS ?= true
-# mypy compares contents, so that another clone goes on where this one ended
-export MYPY_CACHE_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cais/mypy
 # where the environment forbids to keep what is compiled, each start of a program would compile anew
 unexport PYTHONDONTWRITEBYTECODE
 
