@@ -41,7 +41,8 @@ def accounts(api: ApiServer) -> ApiServer:
         path = f"/api/v1/namespaces/{namespace}"
         if api.find(path) is None:
             api.request("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
-        api.request("POST", f"{path}/serviceaccounts", {"metadata": {"name": name}})
+        if api.find(f"{path}/serviceaccounts/{name}") is None:  # this file may begin again
+            api.request("POST", f"{path}/serviceaccounts", {"metadata": {"name": name}})
     return api
 
 
