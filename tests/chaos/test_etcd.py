@@ -48,14 +48,11 @@ class Blow:
     def ride_out(self) -> None:
         """Wait for it, leave etcd away for a while, and start it again; nobody is in a hurry."""
         api = self.trial.place.api
-        try:
-            assert self.struck.wait(60), f"{self.what} never came"
+        assert self.struck.wait(60), f"{self.what} never came"
+        with api.etcd.away():
             self.trial.proxy.count_anew()
             time.sleep(AWAY)  # that nothing much happens cannot be waited for
             counts = Counter(call.what for call in self.trial.proxy.calls)
-        finally:
-            api.etcd.kill()
-            api.etcd.start()
         wait_for(api.is_ready, "the API server is ready again")
         print(f"{sum(counts.values())} calls while etcd was away")  # noqa: T201
         assert max(counts.values(), default=0) <= MOST, counts

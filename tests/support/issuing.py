@@ -48,7 +48,7 @@ class Issuer:
         common: str = "server",
     ) -> str:
         """Return the PEM of a certificate for a key, for these names and addresses."""
-        builder = _builder(_name(common), self.name, key, begin, end).add_extension(
+        builder = unsigned(_name(common), self.name, key, begin, end).add_extension(
             x509.BasicConstraints(ca=is_authority, path_length=None), critical=True
         )
         if names:
@@ -69,7 +69,7 @@ def issuer(name: str = "their CA") -> Issuer:
     """Return a new root."""
     key = new_key()
     signed = (
-        _builder(_name(name), _name(name), key)
+        unsigned(_name(name), _name(name), key)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, _hash(key))
     )
@@ -117,13 +117,14 @@ def fill(certificate: Mapping[str, Any], by: Issuer) -> dict[str, Any]:
     }
 
 
-def _builder(
+def unsigned(
     subject: x509.Name,
     by: x509.Name,
     key: Key,
     begin: datetime | None = None,
     end: datetime | None = None,
 ) -> x509.CertificateBuilder:
+    """Return the beginning of a certificate for a key; without times it is good for years."""
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
