@@ -174,7 +174,7 @@ _HELP = {
     "health_listen": ("HOST:PORT", "address of /healthz, /readyz and /metrics"),
     "registry_listen": ("ADDRESS", "where registries' pods listen: 0.0.0.0, or :: for IPv6 too"),
     "ip_family_policy": ("POLICY", "SingleStack, PreferDualStack or RequireDualStack, of Services"),
-    "resync": ("SECONDS", "how often every Registry is looked at without a reason"),
+    "resync": ("SECONDS", "how often servers, and what no watch shows, are looked at"),
     "workers": ("COUNT", "Registries that are worked on at once"),
     "rollout_max_concurrent": ("COUNT", "servers that restart at once after an upgrade"),
     "rollout_max_failed": ("COUNT", "servers that may fail in it before no other is restarted"),

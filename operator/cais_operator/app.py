@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from cais_operator import definitions, handlers, health
+from cais_operator import definitions, handlers, health, names
 from cais_operator.access import AccessLoops, AccessReconciler
 from cais_operator.cluster import Children, Client, Connection, connect
 from cais_operator.consumers import Directory
@@ -27,6 +27,7 @@ from cais_operator.restarts import Restarts
 from cais_operator.rotation import Turns
 from cais_operator.rotator import Rotator
 from cais_operator.settings import Settings
+from cais_operator.settled import Settled
 from cais_operator.survey import Survey
 
 _STALE = 60.0  # seconds without an answer about the Lease
@@ -59,9 +60,9 @@ class App:
         self._installation = Installation(self._cluster, children, settings)
         self._metrics.refused.set_function(self._installation.refused)
         self._access = self._access_loops(children, directory)
-        self._loops = self._registry_loops(
-            children, directory, server or HttpRegistryApi(), handshake or TlsHandshake()
-        )
+        server = server or HttpRegistryApi()
+        self._settled = Settled(children, server, clock, self._queue.wake)
+        self._loops = self._registry_loops(children, directory, server, handshake or TlsHandshake())
         self._leader = Leader(
             self._cluster, namespace=settings.system_namespace, identity=_identity(), clock=clock
         )
@@ -98,6 +99,7 @@ class App:
             queue=self._queue,
             reconciler=reconciler,
             restarts=restarts,
+            settled=self._settled,
             access=self._access,
             rotator=rotator,
             installation=self._installation,
@@ -167,13 +169,13 @@ class App:
     def _may_write(self) -> bool:
         return not self._settings.leader_elect or self._leader.may_write()
 
-    def _changed(self, key: Key, status: Mapping[str, Any] | None) -> None:
+    def _changed(self, key: Key, version: str, status: Mapping[str, Any] | None) -> None:
         if status is None:
             self._metrics.census.forget(key)
         else:
             self._metrics.census.note(key, status)
         if self._leader.leading:  # the next leader lists them all
-            self._queue.add(key)
+            self._settled.told(key, (names.KIND, *key), version)
             self._access.registry_changed(key)
 
     def _ended(self, work: asyncio.Task[None]) -> None:

@@ -110,7 +110,7 @@ class Writer:
         _log.info("%s %s", "changed" if before else "created", what)
         if before is None:
             world.created.append(live)
-        return self._children.put(live)
+        return self._children.put(live, is_written=True)
 
 
 def holds(live: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

@@ -21,8 +21,8 @@ from cais_operator.settings import Settings
 _PAGE = 500  # objects of one LIST request
 _QUIET = 1.0  # seconds between two watches
 
-Changed = Callable[[Key, Mapping[str, Any] | None], None]
-"""Is told the key of a Registry, and its status; None when it was deleted."""
+Changed = Callable[[Key, str, Mapping[str, Any] | None], None]
+"""Is told a Registry's key, its resourceVersion, and its status; None when it was deleted."""
 
 
 async def listen(
@@ -74,8 +74,9 @@ def _registry(
 
     @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=registry)
     async def event(body: Mapping[str, Any], **more: Any) -> None:  # noqa: ANN401 - see above
-        key = Key(body["metadata"]["namespace"], body["metadata"]["name"])
-        changed(key, None if more["type"] == "DELETED" else body.get("status") or {})
+        metadata, is_gone = body["metadata"], more["type"] == "DELETED"
+        key = Key(metadata["namespace"], metadata["name"])
+        changed(key, metadata["resourceVersion"], None if is_gone else body.get("status") or {})
 
     @kopf.on.cleanup(registry=registry)
     async def finish(**_: Any) -> None:  # noqa: ANN401 - see above

@@ -16,6 +16,7 @@ from cais_operator.cluster import (
     Watch,
     identity,
     keys_of,
+    watch_pods,
 )
 from cais_operator.demand import Demand
 from cais_operator.errors import CaisError
@@ -29,6 +30,7 @@ from cais_operator.resource import Key
 from cais_operator.restarts import Restarts
 from cais_operator.rotator import Rotator
 from cais_operator.settings import Settings
+from cais_operator.settled import Settled
 from cais_operator.waiting import woken
 from cais_operator.workers import Workers
 
@@ -36,6 +38,7 @@ _log = logging.getLogger(__name__)
 _STUCK = 600.0  # seconds without any progress
 _STALE = 300.0  # seconds without an answer of the API server
 _ROTATION_PAUSE = 10.0  # seconds until the next look at the CA when one has failed
+_LIST_PERIOD = 3600.0  # seconds; a watch is begun anew as often
 _LIST_PAUSE = 5.0  # seconds until the next try to list the Registries
 
 
@@ -54,6 +57,7 @@ class Loops:
         queue: WorkQueue,
         reconciler: Reconciler,
         restarts: Restarts,
+        settled: Settled,
         access: AccessLoops,
         rotator: Rotator,
         installation: Installation,
@@ -66,6 +70,7 @@ class Loops:
         self._queue = queue
         self._reconciler = reconciler
         self._restarts = restarts
+        self._settled = settled
         self._access = access
         self._rotator = rotator
         self._installation = installation
@@ -74,7 +79,7 @@ class Loops:
         self._clock = clock
         self._census = metrics.census
         self._workers = Workers(queue, metrics, self._look)
-        self.watches = (*self._child_watches(), *access.watches)
+        self.watches = (*self._child_watches(), *self._pod_watches(), *access.watches)
         self._references = References(cluster, queue, clock)
         self._keys = References(cluster, queue, clock, kind="ConfigMap")
         place = settings.node_trust
@@ -124,6 +129,9 @@ class Loops:
     async def _look(self, key: Key) -> float | None:
         if self._installation.is_anothers(key.namespace):
             return self._leave(key)
+        pause = await self._settled.pause(key, is_asked=self._queue.is_asked(key))
+        if pause is not None:
+            return pause
         outcome = Outcome(after=0.0)
         try:
             outcome = await self._reconciler.reconcile(key)
@@ -140,16 +148,19 @@ class Loops:
         """Have nothing to do with a Registry of another installation, while it is that."""
         self._census.forget(key)
         self._note(key, Outcome(after=None))
+        self._settled.forget(key)
         self._tell_nodes(key, Outcome(after=None))
         return self._settings.resync
 
     def _note(self, key: Key, outcome: Outcome) -> None:
+        self._settled.rest(key, outcome.rest)
         self._references.set(key, outcome.references)
         self._keys.set(key, outcome.key_files)
         self._demand.set(key, outcome.kinds)
 
     def _forget(self, key: Key) -> None:
         self._census.forget(key)
+        self._settled.forget(key)
         self._references.forget(key)
         self._keys.forget(key)
         self._demand.forget(key)
@@ -179,12 +190,12 @@ class Loops:
         return _ROTATION_PAUSE
 
     async def _resync(self) -> None:
-        """List the keys of all Registries now and then: no lost event is lost for long."""
+        """List the keys of all Registries now and then: no lost event is lost for ever."""
         while True:
             try:
                 for namespace in self._settings.namespaces or (None,):
                     await self._list(namespace)
-                await asyncio.sleep(self._settings.resync)
+                await asyncio.sleep(max(self._settings.resync, _LIST_PERIOD))
             except CaisError as error:
                 _log.warning("the Registries cannot be listed: %s", error)
                 await asyncio.sleep(_LIST_PAUSE)
@@ -203,6 +214,11 @@ class Loops:
         for kind in CHILD_KINDS:
             for namespace in self._places(kind.name):
                 yield self._child_watch(kind.name, namespace)
+
+    def _pod_watches(self) -> Iterable[Watch]:
+        pods, told = self._children.pods, self._queue.add
+        for place in self._places("Pod"):
+            yield watch_pods(self._cluster, place, pods, told=told, clock=self._clock)
 
     def _optional_watches(self, kind: str, also: Callable[[], None]) -> Iterable[Watch]:
         for namespace in self._places(kind):
@@ -260,10 +276,10 @@ class Loops:
         if before is not None and before.version == live["metadata"]["resourceVersion"]:
             return  # the echo of our own write
         for key in keys:
-            self._queue.add(key)
+            self._settled.told(key, identity(live), live["metadata"]["resourceVersion"])
         if identity(live)[::2] == ("ConfigMap", NAME):
             self._look_at(live["metadata"]["namespace"])
-        if self._is_authority(live):
+        if identity(live) == ("Secret", self._settings.system_namespace, names.AUTHORITY_SECRET):
             self._authority(before.body if before else None, live)
 
     def _look_at(self, namespace: str) -> None:
@@ -281,7 +297,3 @@ class Loops:
         if concerns:
             for key in self._references.known():
                 self._queue.add(key)
-
-    def _is_authority(self, live: Object) -> bool:
-        place = ("Secret", self._settings.system_namespace, names.AUTHORITY_SECRET)
-        return identity(live) == place

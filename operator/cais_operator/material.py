@@ -20,7 +20,7 @@ from cais_operator import (
 )
 from cais_operator.brought import Brought
 from cais_operator.certificates import Authority, Leaf
-from cais_operator.cluster import Cluster, Object
+from cais_operator.cluster import Children, Cluster, Object
 from cais_operator.consumers.accounts import passwords as passwords_of
 from cais_operator.converge import Writer
 from cais_operator.errors import Conflict, NotFound, Rejected
@@ -59,17 +59,27 @@ class Material:
 class Generator:
     """Makes what is missing, and nothing else."""
 
-    def __init__(self, cluster: Cluster, writer: Writer, settings: Settings, turns: Turns) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        children: Children,
+        writer: Writer,
+        settings: Settings,
+        turns: Turns,
+    ) -> None:
         """Say with what it works.
 
         Args:
             cluster: Where the CA's Secret is.
+            children: Of which version that is.
             writer: For all other Secrets.
             settings: For the operator's namespace.
             turns: Who may give up a good certificate of the CA before.
         """
         self._turns = turns
         self._cluster = cluster
+        self._children = children
+        self._authority: tuple[str, Authority] | None = None  # with its version
         self._writer = writer
         self._settings = settings
         self._keeper = PasswordKeeper(writer, settings)
@@ -101,9 +111,13 @@ class Generator:
             Rejected: When the Secret is there and unusable; a new CA would break every client.
         """
         namespace = self._settings.system_namespace
+        known = self._children.get("Secret", namespace, names.AUTHORITY_SECRET)
+        if known is not None and self._authority and self._authority[0] == known.version:
+            return self._authority[1]
         subject = f"Secret {namespace}/{names.AUTHORITY_SECRET}"
         try:
-            return certificates.authority_from(await self._authority_secret(namespace, now))
+            secret = await self._authority_secret(namespace, now)
+            found = certificates.authority_from(secret)
         except ValueError as error:
             message = (
                 f"{error}; restore it from a backup, or delete it to have a new CA made "
@@ -117,6 +131,8 @@ class Generator:
             raise Rejected(
                 status=404, reason="NotFound", message=message, subject=subject
             ) from error
+        self._authority = (secret["metadata"]["resourceVersion"], found)
+        return found
 
     async def _authority_secret(self, namespace: str, now: datetime) -> Object:
         try:

@@ -28,6 +28,8 @@ class Schedule:
         self._ready: dict[Key, float] = {}  # key to when it became ready, oldest first
         self._active: dict[Key, float] = {}  # key to when work on it began
         self._again: set[Key] = set()  # added while active
+        self._asked: set[Key] = set()  # to be looked at for a reason, and not only by the clock
+        self._urgent: set[Key] = set()  # of the active ones, those that were
         self._due: dict[Key, float] = {}
         self._heap: list[tuple[float, Key]] = []  # may hold times that are no longer promised
 
@@ -37,9 +39,17 @@ class Schedule:
     def __contains__(self, key: Key) -> bool:
         return key in self._ready or key in self._active or key in self._due
 
-    def add(self, key: Key, now: float) -> None:
-        """Make a key ready, or note that it must come again."""
+    def add(self, key: Key, now: float, *, is_asked: bool = True) -> None:
+        """Make a key ready, or note that it must come again.
+
+        Args:
+            key: Which.
+            now: The time.
+            is_asked: Whether for a reason, and not only because it is time or may have changed.
+        """
         self._due.pop(key, None)
+        if is_asked:
+            self._asked.add(key)
         if key in self._active:
             self._again.add(key)
         else:
@@ -60,7 +70,14 @@ class Schedule:
         key = next(iter(self._ready))
         del self._ready[key]
         self._active[key] = now
+        if key in self._asked:
+            self._asked.remove(key)
+            self._urgent.add(key)
         return key
+
+    def is_asked(self, key: Key) -> bool:
+        """Return whether an active key was added for a reason."""
+        return key in self._urgent
 
     def done(self, key: Key, now: float, next_at: float | None) -> None:
         """End the work on a key.
@@ -71,9 +88,10 @@ class Schedule:
             next_at: When to look again; None means only when there is a reason.
         """
         del self._active[key]
+        self._urgent.discard(key)
         if key in self._again:
             self._again.remove(key)
-            self.add(key, now)
+            self.add(key, now, is_asked=False)
         elif next_at is not None:
             self.add_at(key, next_at)
 
@@ -90,7 +108,7 @@ class Schedule:
     def _ripen(self, now: float) -> None:
         while (due := self.next_due()) is not None and due <= now:
             _, key = heapq.heappop(self._heap)
-            self.add(key, due)
+            self.add(key, due, is_asked=False)
 
 
 class WorkQueue:
@@ -124,6 +142,15 @@ class WorkQueue:
         else:
             self._schedule.add_at(key, now + after)
         self._wake.set()
+
+    def wake(self, key: Key) -> None:
+        """Ask for a look at a Registry that may rest on: whoever has its turn judges that."""
+        self._schedule.add(key, self._clock(), is_asked=False)
+        self._wake.set()
+
+    def is_asked(self, key: Key) -> bool:
+        """Return whether a key that is worked on was added for a reason, and not only woken."""
+        return self._schedule.is_asked(key)
 
     def age(self) -> float:
         """Return for how many seconds the oldest unfinished key has been due; 0 without one."""

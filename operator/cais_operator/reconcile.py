@@ -7,9 +7,8 @@ ready yet" are status. `ApiUnavailable` and `Conflict` leave as exceptions: the 
 
 import asyncio
 import logging
-import random
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,7 +28,7 @@ from cais_operator import (
     status,
     wanted,
 )
-from cais_operator.cluster import Children, Cluster, Object
+from cais_operator.cluster import Children, Cluster, Object, digest
 from cais_operator.consumers import Directory
 from cais_operator.converge import Writer
 from cais_operator.errors import Conflict, InvalidSpec, NotFound, Rejected
@@ -37,8 +36,9 @@ from cais_operator.identities import Identities, key_files
 from cais_operator.ledger import Ledger
 from cais_operator.material import Generator, Material
 from cais_operator.node_trust.entries import Entry
+from cais_operator.pace import Pace, Rest
 from cais_operator.registry_api import RegistryApi
-from cais_operator.report import Reporter
+from cais_operator.report import Reporter, is_same
 from cais_operator.requests import Requests
 from cais_operator.resource import Key, Registry
 from cais_operator.restarts import Restarts, announce
@@ -48,8 +48,7 @@ from cais_operator.settings import Settings
 from cais_operator.world import Observer, World, hosts_of, kinds, referenced
 
 _log = logging.getLogger(__name__)
-_SOONEST, _LATEST = 0.5, 30.0  # seconds between looks at what is not ready yet
-_SOON = 2.0  # seconds between looks at a garbage collection that runs, or a silent server
+_SOON = 2.0  # seconds between looks at a garbage collection that runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +60,7 @@ class Outcome:
         references: Names of Secrets of others that the spec refers to; to be watched.
         key_files: Names of ConfigMaps of others that the spec refers to; to be watched.
         kinds: Kinds that not every cluster knows and that it has to do with; to be watched.
+        rest: How it may rest until then; None when it has to be looked at.
         entry: How nodes reach the registry; None when that is not known, or may not be changed.
     """
 
@@ -69,6 +69,7 @@ class Outcome:
     key_files: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     entry: Entry | None = None
+    rest: Rest | None = None
 
 
 class Reconciler:
@@ -93,7 +94,8 @@ class Reconciler:
         self._take = take
         self._observer = Observer(cluster, children)
         self._writer = Writer(cluster, children)
-        self._generator = Generator(cluster, self._writer, settings, turns)
+        self._pace = Pace(settings.resync, now)
+        self._generator = Generator(cluster, children, self._writer, settings, turns)
         self._restarts = restarts
         self._ledger = Ledger(cluster, self._writer, directory, settings)
         self._server = Server(cluster, self._observer, server)
@@ -124,21 +126,32 @@ class Reconciler:
         await self._ledger.look(registry, world)
         problems = plan.problems(registry, world.seen())
         may_write = not problems and not registry.spec.paused
-        if may_write and not await self._change(body, registry, world):
-            return await self._undo(registry, world)
+        if may_write:
+            await self._change(body, registry, world)
         if problems and not registry.spec.paused:
             await self._ledger.withdraw(registry, world)
         world.learn(wanted_files=wanted.files(registry, self._settings, world))
         await self._server.ask(registry, world, may_nudge=not registry.spec.paused)
         await self._ledger.confirm(registry, world)
         said = status.of(registry, world.seen(), problems, self._now())
-        if not await self._tell(body, said):
+        told = await self._tell(body, said, must_know=world.wrote)
+        if told is None:
             return await self._undo(registry, world)
         started = await self._requests.serve(body, registry, world, self._now())
-        after = _SOON if started or requests.collects(world) else self._next(registry, world, said)
+        is_busy = started or requests.collects(world)
+        found = Outcome(after=_SOON) if is_busy else self._next(registry, world, said, told)
         entry = nodes.entry_of(registry, world) if may_write else None
         secrets, maps, others = referenced(registry), key_files(registry), kinds(registry)
-        return Outcome(after=after, references=secrets, key_files=maps, kinds=others, entry=entry)
+        return replace(found, references=secrets, key_files=maps, kinds=others, entry=entry)
+
+    def _next(
+        self, registry: Registry, world: World, said: Mapping[str, Any], told: Object
+    ) -> Outcome:
+        """Return when its next turn is, and how it may rest until then."""
+        turn = self._ledger.next_turn(world)
+        rest = self._pace.rest(registry, world, said, turn, told)
+        after = rest.after if rest else self._pace.next(registry, world, said, turn)
+        return Outcome(after=after, rest=rest)
 
     async def _read(self, key: Key) -> Object | None:
         try:
@@ -158,20 +171,19 @@ class Reconciler:
         verdict = await asyncio.to_thread(brought.judge, secret, name, required, now=self._now())
         world.learn(brought=verdict)
 
-    async def _change(self, body: Object, registry: Registry, world: World) -> bool:
-        """Write what differs, with the passwords that are asked for; False when it is gone."""
+    async def _change(self, body: Object, registry: Registry, world: World) -> None:
+        """Write what differs, with the passwords that are asked for."""
         asked = requests.wish(body, registry, world, self._now())
         if asked is not None:
             world.rotate = asked.users
         if passwords.is_rotating(registry, world):  # what the server knows may be told
             await self._server.ask(registry, world, may_nudge=False)
-        is_there = await self._write(registry, world)
-        if asked is not None and is_there:
+        await self._write(registry, world)
+        if asked is not None:
             await self._requests.close(body, asked, registry, world, self._now())
-        return is_there
 
-    async def _write(self, registry: Registry, world: World) -> bool:
-        """Service, certificate, Secrets, the rest; return False when the Registry is gone since."""
+    async def _write(self, registry: Registry, world: World) -> None:
+        """Service, certificate, Secrets, the rest."""
         settings = self._settings
         try:
             service = await self._service(registry, world)
@@ -189,7 +201,6 @@ class Reconciler:
             world.learn(rejected=str(refused))
         except NotFound as gone:  # the namespace is on its way out, and the Registry with it
             _log.info("%s", gone, extra={"key": registry.key})
-        return not world.wrote or await self._still_there(registry)
 
     async def _apply_rest(self, registry: Registry, world: World, made: Material) -> None:
         """Apply what needs no material; the server's Deployment when it may change now."""
@@ -211,68 +222,55 @@ class Reconciler:
             await self._writer.remove(world, "ConfigMap", names.ca_config_map(registry))
 
     async def _service(self, registry: Registry, world: World) -> Object:
-        """Apply the Service; with another address when its old one is taken meanwhile."""
+        """Apply the Service; with another address when its old one is taken meanwhile.
+
+        One that is there keeps its address by itself, and it is not written to name it.
+        """
         manifest = desired.service(registry, self._settings)
+        name = ("Service", names.service(registry))
+        if name in world.bodies and world.digests.get(name) != digest(manifest):
+            manifest["spec"].pop("clusterIP", None)
+            return await self._writer.apply(world, manifest)
         try:
             return await self._writer.apply(world, manifest)
         except Rejected:
             if manifest["spec"].pop("clusterIP", None) is None:
                 raise
-            if ("Service", names.service(registry)) in world.bodies:
-                raise
         return await self._writer.apply(world, manifest)
-
-    async def _still_there(self, registry: Registry) -> bool:
-        body = await self._read(registry.key)
-        return body is not None and body["metadata"]["uid"] == registry.uid
 
     async def _undo(self, registry: Registry, world: World) -> Outcome:
         await self._writer.undo(world)
         _log.info("deleted meanwhile: children taken back", extra={"key": registry.key})
         return Outcome(after=0.0)  # another one may have its name
 
-    async def _tell(self, body: Object, said: Mapping[str, Any]) -> bool:
-        """Write the status; False when the Registry it is about is gone.
+    async def _tell(
+        self, body: Object, said: Mapping[str, Any], *, must_know: bool = False
+    ) -> Object | None:
+        """Write the status if it differs, which shows at once whether the Registry is still there.
+
+        Args:
+            body: The Registry as it was read.
+            said: What its status should say.
+            must_know: Whether to look for it also when there is nothing to write.
+
+        Returns:
+            The Registry as it is then, as far as this look has seen it; None when it is gone.
 
         Raises:
             Conflict, NotFound: If it is still there: a lost race is a reason to look again, never
                 to take the children of a living Registry back.
         """
         try:
-            await self._reporter.report(body, said, self._now())
+            written = await self._reporter.report(body, said, self._now())
         except (NotFound, Conflict):
-            metadata = body["metadata"]
-            now = await self._read(Key(metadata["namespace"], metadata["name"]))
-            if now is not None and now["metadata"]["uid"] == metadata["uid"]:
+            if await self._still_there(body):
                 raise
-            return False
-        return True
+            return None
+        if written is not None:
+            return written if is_same(body, written) else body
+        return body if not must_know or await self._still_there(body) else None
 
-    def _next(self, registry: Registry, world: World, said: Mapping[str, Any]) -> float:
-        """Return seconds until the next look: soon while not ready, else at the resync."""
-        resync = self._settings.resync * random.uniform(0.8, 1.0)  # noqa: S311 - spreads load
-        conditions = {one["type"]: one for one in said["conditions"]}
-        if "Stalled" in conditions or registry.spec.paused:
-            return resync
-        ready = conditions["Ready"]
-        if ready["status"] == "True":
-            if passwords.is_rotating(registry, world):
-                return _SOONEST
-            if conditions["ServerReady"]["status"] == "Unknown":
-                return _SOON
-            times = said.get("certificate") or {}
-            renewal = times.get("renewAt") or times.get("notAfter")
-            if renewal and self._since(renewal) >= 0:  # as it ends with its CA, until that changes
-                renewal = None
-            ends = [one.get("oldPasswordUntil") for one in said.get("rotations") or ()]
-            due = (renewal, self._ledger.next_turn(world), *ends)
-            return max(_SOONEST, min((resync, *(-self._since(one) for one in due if one))))
-        return min(
-            resync, max(_SOONEST, min(_LATEST, self._since(ready["lastTransitionTime"]) / 4))
-        )
-
-    def _since(self, moment: str | datetime) -> float:
-        """Return seconds that have passed since a time, or a time of the status."""
-        if isinstance(moment, str):
-            moment = datetime.fromisoformat(moment)
-        return (self._now() - moment).total_seconds()
+    async def _still_there(self, body: Object) -> bool:
+        metadata = body["metadata"]
+        now = await self._read(Key(metadata["namespace"], metadata["name"]))
+        return now is not None and now["metadata"]["uid"] == metadata["uid"]

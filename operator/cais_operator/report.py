@@ -14,6 +14,7 @@ from cais_operator.resource import Key
 
 _COLLECTED = "GarbageCollected"
 _END = "oldPasswordUntil"
+_OF_THE_SERVER = ("resourceVersion", "managedFields")
 _WARNED = ("ClaimLost", "DiskFull", "QuotaExceeded", "RestartFailed", "TlsDisabled")
 _LONGEST = 1024  # characters of an Event's message; the API server refuses more
 _log = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ class Reporter:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
 
-    async def report(self, body: Object, status: Mapping[str, Any], now: datetime) -> bool:
+    async def report(self, body: Object, status: Mapping[str, Any], now: datetime) -> Object | None:
         """Write the status, and Events for what is new in it, when it differs.
 
         Args:
@@ -34,7 +35,7 @@ class Reporter:
             now: Aware, UTC.
 
         Returns:
-            Whether anything was written.
+            The Registry after that; None when nothing was written.
 
         Raises:
             NotFound: When the Registry is gone.
@@ -42,10 +43,10 @@ class Reporter:
         """
         before = body.get("status") or {}
         if before == status:
-            return False
+            return None
         metadata = body["metadata"]
         who = {key: metadata[key] for key in ("name", "namespace", "uid")}
-        await self._cluster.apply_status(
+        written = await self._cluster.apply_status(
             {
                 "apiVersion": names.API_VERSION,
                 "kind": body.get("kind", names.KIND),
@@ -55,7 +56,7 @@ class Reporter:
         )
         for event in events(body, before, status, now):
             await self._post(event)
-        return True
+        return written
 
     async def warn(self, body: Object, reason: str, message: str, now: datetime) -> None:
         """Write one Event of what is no condition but has to be told.
@@ -104,6 +105,16 @@ def events(
         yield _event(body, condition, now)
     for one in (*_runs(before, after), *_rotations(before, after)):
         yield _event(body, one, now)
+
+
+def is_same(body: Mapping[str, Any], written: Mapping[str, Any]) -> bool:
+    """Return whether the status is all that has changed since a Registry was read."""
+    return _told_by_people(body) == _told_by_people(written)
+
+
+def _told_by_people(body: Mapping[str, Any]) -> tuple[object, ...]:
+    metadata = {key: one for key, one in body["metadata"].items() if key not in _OF_THE_SERVER}
+    return metadata, body.get("spec")
 
 
 def _is_run(condition: Mapping[str, Any]) -> bool:

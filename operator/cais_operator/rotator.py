@@ -25,6 +25,7 @@ from cais_operator.survey import Survey, Waiting
 
 AT_ONCE = 4  # Registries that change their certificate at a time
 _SOON = 2.0  # seconds until the next look while Registries are waited for
+_PERIODS = 12  # of the resync, while nothing is to be done: a change of the Secret is told
 _WHOLE = timedelta(seconds=1)  # stamps are cut to whole seconds, and no overlap is cut short
 _SHOWN = 5  # Registries that are named
 _NOW = "now"  # the one word of the annotation
@@ -102,7 +103,7 @@ class Rotator:
         self._metrics.waiting.set(0)
         begins = rotation.due(look.authority, self._settings.ca_renew_before)
         if word is None and look.now < begins:
-            return _until(begins, look.now, self._settings.resync)
+            return _until(begins, look.now, _PERIODS * self._settings.resync)
         why = "as the annotation asks" if word else f"as it ends {stamp(_end(look.authority))}"
         return await self._begin(look, why)
 

@@ -39,7 +39,7 @@ class Server:
 
     async def ask(self, registry: Registry, world: World, *, may_nudge: bool) -> None:
         """Add the server's answer to the world, when there is a server to ask."""
-        way = _way(registry, world)
+        world.way = way = _way(registry, world)
         if way is None:
             return
         state = await self._state(registry, way)

@@ -25,7 +25,7 @@ class Settings:
         health_listen: `host:port` of /healthz, /readyz and /metrics.
         registry_listen: Address that registries' pods listen at: all of IPv4, or `::` for IPv6 too.
         ip_family_policy: Of the registries' Services; empty leaves it to the cluster.
-        resync: Seconds after which every Registry is looked at again.
+        resync: Seconds after which every server is asked again, and with it what no watch shows.
         workers: Registries reconciled at once.
         ca_overlap: How long clients have both CAs, before certificates change and after.
         ca_renew_before: How long before its end the CA is replaced, at most a third of its life.

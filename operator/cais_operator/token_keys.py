@@ -7,7 +7,7 @@ every server before one signs with it, and an old one goes when no token of it c
 
 import base64
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -91,3 +91,18 @@ def turned(
     if now - signing.created >= SHOWN + KEPT:
         older.clear()
     return (signing, *newer, *reversed(older))
+
+
+def turns(keys: Sequence[TokenKey]) -> Iterator[datetime]:
+    """Yield when `turned` has something to do next with keys that it has returned.
+
+    Args:
+        keys: The one that signs first.
+    """
+    if not keys:
+        return
+    signing = keys[0].created
+    yield max(key.created for key in keys) + EVERY
+    yield from (key.created + SHOWN for key in keys if key.created > signing)
+    if any(key.created < signing for key in keys):
+        yield signing + SHOWN + KEPT

@@ -9,6 +9,7 @@ from cais_operator.cluster import Child, Children, Cluster, Object, Selection, c
 from cais_operator.consumers import Account, Grant
 from cais_operator.names import Hosts
 from cais_operator.observed import Observed, balancer_of, has_serving_pod
+from cais_operator.registry_api import Way
 from cais_operator.resource import Registry
 from cais_operator.settings import Settings
 from cais_operator.versions import Version
@@ -27,6 +28,7 @@ class World:
         observed: What `plan` and `status` judge, but for the children.
         created: What this reconcile has created, in order.
         wrote: Whether this reconcile has written anything.
+        way: How to reach the server; None while there is none to reach.
         is_whole: Whether this reconcile has brought every child to what is desired.
         grants: What consumers of other namespaces may do.
         accounts: Their accounts, by user name.
@@ -40,6 +42,7 @@ class World:
     observed: Observed = field(default_factory=Observed)
     created: list[Object] = field(default_factory=list)
     wrote: bool = False
+    way: Way | None = None
     is_whole: bool = False
     grants: tuple[Grant, ...] = ()
     accounts: Mapping[str, Account] = field(default_factory=dict)
@@ -75,7 +78,7 @@ class Observer:
             await self._read_child(registry.namespace, kind, name, world)
         world.learn(references=await self._references(registry))
         if not has_serving_pod(world.bodies.get(("Deployment", names.deployment(registry)))):
-            world.learn(pods=await self.pods(registry))
+            world.learn(pods=self._children.pods.of(registry.key))
         return world
 
     async def pods(self, registry: Registry) -> tuple[Object, ...]:

@@ -74,6 +74,8 @@ async def test_a_claim_that_may_not_grow_stops_nothing_else() -> None:
     made.cluster.change("Registry", "team", spec={**with_volume(size="20Gi"), "quota": "1Gi"})
     await made.serve()
     assert made.condition("Stalled")["reason"] == "ResizeBlocked"
+    outcome = await made.operator().reconcile(KEY)
+    assert outcome.rest is None  # no watch shows what a storage class allows
     assert '"quota": 1073741824' in made.written()["server.yaml"]
 
 

@@ -140,3 +140,32 @@ async def test_age_counts_from_when_the_oldest_key_was_due() -> None:
     assert work.age() == 0
     assert A in work
     assert len(work) == 0
+
+
+def test_a_key_is_asked_for_by_a_reason_and_not_by_the_clock_or_a_wake() -> None:
+    clock = Clock()
+    waiting = queue(clock)
+    schedule = waiting._schedule
+    turns: list[bool] = []
+
+    def turn() -> None:
+        assert schedule.take(clock.now) == A
+        turns.append(waiting.is_asked(A))
+
+    waiting.add(A)
+    turn()
+    waiting.wake(A)  # while it is worked on
+    waiting.done(A)
+    turn()
+    waiting.add(A)
+    waiting.wake(A)
+    waiting.done(A)
+    turn()
+    waiting.done(A, after=5)
+    clock.now += 5
+    turn()
+    waiting.done(A, after=5)
+    waiting.wake(A)
+    waiting.add(A)
+    turn()
+    assert turns == [True, False, True, False, True]

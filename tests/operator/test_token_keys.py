@@ -6,7 +6,7 @@ import pytest
 
 from cais_operator import pki
 from cais_operator.desired import token_keys_secret
-from cais_operator.token_keys import EVERY, KEPT, SHOWN, TokenKey, known, text, turned
+from cais_operator.token_keys import EVERY, KEPT, SHOWN, TokenKey, known, text, turned, turns
 from operator_builders import NOW, SETTINGS, registry, secret
 from support.operator_bench import KEY, bench
 
@@ -72,6 +72,29 @@ def test_a_key_is_kept_after_it_has_signed_however_long_nobody_looked(outage: ti
         keys = turned(keys, later + passed, make(later))
         assert (keys[0].pem, keys[-1].pem) == ("made", "old")
     assert "old" not in [one.pem for one in turned(keys, later + KEPT, make(later))]
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        [],
+        [key("a", SHOWN)],
+        [key("a", EVERY)],
+        [key("a", EVERY), key("b", SHOWN - HOUR / 2)],
+        [key("b", SHOWN), key("a", EVERY)],
+        [key("b", 2 * EVERY), key("a", 3 * EVERY)],
+    ],
+)
+def test_it_is_known_when_keys_change_next(there: list[TokenKey]) -> None:
+    keys = turned(there, NOW, make())
+    due = min(turns(keys))
+    assert due > NOW
+    for passed, is_same in ((due - timedelta(seconds=1), True), (due, False)):
+        assert (turned(keys, passed, make(passed)) == keys) is is_same
+
+
+def test_nothing_is_due_without_a_key() -> None:
+    assert not [*turns(())]
 
 
 def test_what_was_written_is_read_back() -> None:

@@ -18,6 +18,7 @@ from cais_operator.queue import WorkQueue
 from cais_operator.reconcile import Outcome
 from cais_operator.resource import Key
 from cais_operator.settings import Settings
+from cais_operator.settled import Settled
 from support.apiserver import free_port
 from support.fake_cluster import FakeCluster
 
@@ -102,9 +103,11 @@ class Bench:
         async def rotated() -> float:
             return 1e6
 
+        children = Children()
         self.loops = Loops(
             cluster=self.cluster,
-            children=Children(),
+            children=children,
+            settled=Settled(children, cast("Any", None), self.clock, queue.wake),
             queue=queue,
             reconciler=cast("Any", self.reconciler),
             access=cast("AccessLoops", access),

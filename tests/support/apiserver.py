@@ -99,10 +99,15 @@ class ApiServer:
     def tls(self) -> ssl.SSLContext:
         return _tls(self.folder)
 
-    def audit(self, agent: str = "") -> list[dict[str, Any]]:
-        """Requests that were answered so far, by those whose user agent starts so."""
+    def audit(self, agent: str = "", about: str = "") -> list[dict[str, Any]]:
+        """Requests that were answered so far, by those whose user agent starts so.
+
+        Args:
+            agent: How it starts.
+            about: A text that the line of the log has; it saves reading the others.
+        """
         lines = (self.folder / "audit.log").read_text().splitlines()
-        events = [json.loads(line) for line in lines if line.endswith("}")]
+        events = [json.loads(line) for line in lines if about in line and line.endswith("}")]
         done = (one for one in events if one["stage"] == "ResponseComplete")
         return [one for one in done if one.get("userAgent", "").startswith(agent)]
 

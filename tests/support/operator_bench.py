@@ -39,6 +39,7 @@ class StubServer:
     collections: list[bool] = field(default_factory=list)
     refuses: str | None = None
 
+    usage: Mapping[str, Any] = field(default_factory=lambda: USAGE)
     ways: list[Way] = field(default_factory=list)
     error: str | None = None
 
@@ -49,7 +50,7 @@ class StubServer:
         self.ways.append(way)
         if self.error is not None:
             return ServerState(error=self.error, is_untrusted=True)
-        return ServerState(files=self.files, usage=USAGE, gc=self.gc)
+        return ServerState(files=self.files, usage=self.usage, gc=self.gc)
 
     async def collect(self, way: Way, *, dry_run: bool) -> str | None:
         assert (way.host, bool(way.ca), bool(way.password)) == ("10.96.0.7", True, True)

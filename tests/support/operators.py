@@ -108,6 +108,27 @@ class Place:
         }
         self.api.request("POST", self.path("Registry") + "?fieldValidation=Strict", body)
 
+    def touch(self, name: str = "team") -> None:
+        """Give a Registry a reason to be looked at that changes nothing."""
+        mark = {"metadata": {"annotations": {"example.com/touched": f"{next(_numbers)}"}}}
+        self.api.merge(self.path("Registry", name), mark)
+
+    def looks(self, name: str = "team") -> int:
+        """How often operators have read a Registry as a whole, which begins each look."""
+        path = self.path("Registry", name)
+        found = self.api.audit("cais-operator", about=path)
+        return sum((one["verb"], one["requestURI"]) == ("get", path) for one in found)
+
+    def wait_looked_again(self, times: int, name: str = "team") -> None:
+        """Give it so many reasons, one after the other, until each has led to a look."""
+        for _ in range(times):
+            before = self.looks(name)
+            self.touch(name)
+            wait_for(partial(self._is_looked_at, name, before), "it is looked at again")
+
+    def _is_looked_at(self, name: str, before: int) -> bool:
+        return self.looks(name) > before
+
     def condition(self, kind: str, name: str = "team") -> dict[str, Any]:
         status = (self.get("Registry", name) or {}).get("status") or {}
         conditions = status.get("conditions") or ()

@@ -5,13 +5,21 @@
 and WATCH going, `children` remembers what the watches showed, `fields` compares without writing.
 """
 
-from cais_operator.cluster.children import Child, Children, child_of, identity, keys_of
+from cais_operator.cluster.children import (
+    Child,
+    Children,
+    Identity,
+    child_of,
+    identity,
+    keys_of,
+)
 from cais_operator.cluster.client import Client
 from cais_operator.cluster.connect import Connection, connect
 from cais_operator.cluster.fields import digest, own_digest, part_digest
 from cais_operator.cluster.finding import find
 from cais_operator.cluster.interface import Cluster, Expired, Object, Selection, WatchEvent
 from cais_operator.cluster.kinds import CHILD_KINDS, OPTIONAL_KINDS, Kind, kind_of
+from cais_operator.cluster.pods import Pods, watch_pods
 from cais_operator.cluster.watch import Watch, pause_after
 
 __all__ = [
@@ -23,8 +31,10 @@ __all__ = [
     "Cluster",
     "Connection",
     "Expired",
+    "Identity",
     "Kind",
     "Object",
+    "Pods",
     "Selection",
     "Watch",
     "WatchEvent",
@@ -38,4 +48,5 @@ __all__ = [
     "own_digest",
     "part_digest",
     "pause_after",
+    "watch_pods",
 ]

@@ -3,12 +3,13 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cais_operator import names
 from cais_operator.cluster.fields import own_digest
 from cais_operator.cluster.interface import Object
+from cais_operator.cluster.pods import Pods
 from cais_operator.resource import Key
 
 # What is kept besides a little metadata; nothing of a Secret, of ConfigMaps only the CA bundle.
@@ -49,6 +50,7 @@ class Child:
         body: The parts of it that are judged.
         template: Of a Deployment, the same digest of its pod template.
         image: Of a Deployment, that of its first container.
+        is_written: Whether this version is the answer to a write of ours.
     """
 
     uid: str
@@ -57,13 +59,19 @@ class Child:
     body: Object
     template: str = ""
     image: str = ""
+    is_written: bool = False
 
 
 class Children:
-    """All children that the watches have shown, by kind, namespace and name."""
+    """All children that the watches have shown, by kind, namespace and name.
+
+    Attributes:
+        pods: The servers' pods.
+    """
 
     def __init__(self) -> None:
         self._known: dict[Identity, Child] = {}
+        self.pods = Pods()
 
     def __len__(self) -> int:
         return len(self._known)
@@ -72,9 +80,9 @@ class Children:
         """Return what is known of an object; None when the watches have not shown it."""
         return self._known.get((kind, namespace, name))
 
-    def put(self, live: Object) -> Child:
+    def put(self, live: Object, *, is_written: bool = False) -> Child:
         """Take an object in, from a watch or from the answer to a write; the newest wins."""
-        child = child_of(live)
+        child = replace(child_of(live), is_written=is_written)
         before = self._known.get(identity(live))
         if before is None or before.uid != child.uid or not _older(child, before):
             self._known[identity(live)] = child
@@ -83,6 +91,11 @@ class Children:
     def of_kind(self, kind: str) -> Iterator[Object]:
         """Yield what is kept of all objects of a kind."""
         return (child.body for one, child in self._known.items() if one[0] == kind)
+
+    def is_written(self, identity: Identity, version: str) -> bool:
+        """Return whether what is known of an object is of this version, and written by us."""
+        known = self._known.get(identity)
+        return known is not None and known.is_written and known.version == version
 
     def drop(self, live: Object) -> None:
         """Forget a deleted object, unless another one has taken its name since."""

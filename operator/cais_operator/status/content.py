@@ -32,18 +32,24 @@ def usage(before: Mapping[str, Any], server: ServerState | None, now: datetime) 
         `repositories`, `tags`, `bytes`, `bytesReclaimable`, `observedTime`; empty when never known.
     """
     old: dict[str, Any] = dict(before.get("usage") or {})
-    said = server.usage if server else None
-    if said is None:
+    if is_told(before, server) or not _is_due(before, old, server, now):
         return old
-    new = {
+    return {**_numbers(server), "observedTime": stamp(now)}
+
+
+def is_told(status: Mapping[str, Any], server: ServerState | None) -> bool:
+    """Return whether a status has the numbers that the server says, if it says any."""
+    old: Mapping[str, Any] = status.get("usage") or {}
+    new = _numbers(server)
+    return not new or {key: old[key] for key in old if key != "observedTime"} == new
+
+
+def _numbers(server: ServerState | None) -> dict[str, Any]:
+    said = (server.usage if server else None) or {}
+    return {
         **{key: said[key] for key in _EXACT if key in said},
         **{key: rounded(said[key]) for key in _ROUNDED if key in said},
     }
-    if {key: old[key] for key in old if key != "observedTime"} == new or not _is_due(
-        before, old, server, now
-    ):
-        return old
-    return {**new, "observedTime": stamp(now)}
 
 
 def rounded(count: int) -> int:

@@ -178,7 +178,7 @@ async def test_access_is_granted_repaired_withdrawn_and_granted_again(consumer: 
         consumer.label(tier=None)
         await until(lambda: consumer.account() is None, "the account ends")
         await until(lambda: not consumer.rules(), "the rule ends")
-        assert consumer.said()["reason"] == "RegistryUnavailable"
+        await until(lambda: consumer.said()["reason"] == "RegistryUnavailable", "it is told")
         consumer.label(tier="web")
         await until(lambda: consumer.password() not in {"", password}, "a new password")
         api.merge(place.path("Registry", "team"), {"spec": {"consumers": []}})

@@ -49,7 +49,7 @@ def certified(place: Place) -> frozenset[str]:
 def test_a_load_balancers_address_gets_into_the_certificate_and_the_status(
     place: Place, tmp_path: Path
 ) -> None:
-    with operator(place, tmp_path) as running:
+    with operator(place, tmp_path):
         expose(
             place,
             "LoadBalancer",
@@ -62,9 +62,9 @@ def test_a_load_balancers_address_gets_into_the_certificate_and_the_status(
         wait_exposed(place, "Balanced")
         wait_for(lambda: "203.0.113.7" in certified(place), "the address is in the certificate")
         wait_for(lambda: endpoints(place).get("push") == "203.0.113.7:5000", "the address is told")
-        running.wait_looked_again(2)
+        place.wait_looked_again(2)
         writes = place.writes()
-        running.wait_looked_again(2)
+        place.wait_looked_again(2)
         assert place.writes() == writes
         expose(place, "ClusterIP")
         wait_for(lambda: "203.0.113.7" not in certified(place), "the address is gone")
@@ -74,7 +74,7 @@ def test_a_load_balancers_address_gets_into_the_certificate_and_the_status(
 
 
 def test_an_ingress_comes_is_repaired_and_goes(place: Place, tmp_path: Path) -> None:
-    with operator(place, tmp_path) as running:
+    with operator(place, tmp_path):
         expose(place, "Ingress", hostnames=[HOST], ingress={"className": "nginx"})
         wait_exposed(place, "Routed")
         place.wait_complete()
@@ -89,9 +89,9 @@ def test_an_ingress_comes_is_repaired_and_goes(place: Place, tmp_path: Path) -> 
         )
         place.api.request("DELETE", path)
         wait_for(lambda: find(place, "Ingress"), "it is back")
-        running.wait_looked_again(2)
+        place.wait_looked_again(2)
         writes = place.writes()
-        running.wait_looked_again(2)
+        place.wait_looked_again(2)
         assert place.writes() == writes
         expose(place, "NodePort")
         wait_for(lambda: find(place, "Ingress") is None, "it is taken back")

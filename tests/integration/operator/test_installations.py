@@ -55,7 +55,7 @@ def test_the_second_of_two_for_one_namespace_waits_until_the_first_is_removed(
     with operator(place, tmp_path, f"--role={place.system}") as first:
         place.create_registry()
         place.wait_complete()
-        first.wait_looked_again(2)
+        place.wait_looked_again(2)
         before = versions(place)
         with operator(other, tmp_path, f"--role={other.system}", "--resync=1") as second:
             wait_for(lambda: is_refused(second, place.system), "the second one says whose it is")

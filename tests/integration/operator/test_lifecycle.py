@@ -19,6 +19,7 @@ def test_the_sample_gets_every_child_and_is_then_left_in_peace(
         place.wait_complete()
         running.wait_looked_again(3)
         written = len(place.writes())
+        place.wait_looked_again(2)
         running.wait_looked_again(6)
         assert place.writes()[written:] == []
         assert running.fetch("/healthz") == (200, "ok\n")

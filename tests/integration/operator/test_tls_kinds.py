@@ -121,9 +121,9 @@ def test_cert_manager_is_waited_for_asked_and_asked_again(place: Place, tmp_path
             wait_served(place, NAME)
             place.wait_complete()
             wait_reason(place, "Taken")
-            running.wait_looked_again(2)
+            place.wait_looked_again(2)
             writes = place.writes()
-            running.wait_looked_again(2)
+            place.wait_looked_again(2)
             assert place.writes() == writes  # nothing to do, nothing written
             place.api.request("DELETE", f"{CERTIFICATES.format(place.team)}/{NAME}")
             again = wait_for(lambda: certificate(place), "the Certificate is back")

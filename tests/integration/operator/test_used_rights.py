@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ import yaml
 import chart
 from cais_operator import names
 from cais_operator.node_trust.entries import FILE, decode
-from support.apiserver import api_server, wait_for
+from support.apiserver import api_server
 from support.crd_storage_cases import bucket, volume
 from support.foreign_kinds import FOREIGN_KINDS
 from support.operators import Place, define_kinds
@@ -265,16 +264,17 @@ async def _ca_replaced(place: Place) -> None:
 
 
 async def _taken_back(stage: Stage, kind: str, namespace: str) -> None:
-    """Registries that go away while their children are made, until each kind was taken back."""
-    place, specs = stage.place, cycle((volume(onDelete="Delete"), bucket()))
-
-    def try_once() -> bool:
-        place.create_registry(next(specs), name="gone")
-        wait_for(lambda: place.get("Service", "gone"), "the first child")
-        place.delete(names.KIND, "gone")
-        return not [one for one in stage.spare(kind, namespace) if one.startswith("delete")]
-
-    await until(try_once, "children of every kind are taken back")
+    """Registries that go away while their children are made; their users make that take a while."""
+    users = {"access": {"users": [{"name": f"user-{number}"} for number in range(16)]}}
+    place = stage.place
+    for spec in (volume(onDelete="Delete"), bucket()):
+        await _in_thread(place.create_registry, {**spec, **users}, "gone")
+        await until(lambda: place.get("Service", "gone"), "the first child")
+        await _in_thread(place.delete, names.KIND, "gone")
+        await until(lambda: place.get("Service", "gone") is None, "it is taken back")
+    spare = partial(stage.spare, kind, namespace)
+    words = "children of every kind are taken back"
+    await until(lambda: not any(one.startswith("delete") for one in spare()), words)
 
 
 def _pod() -> dict[str, Any]:
