@@ -19,3 +19,13 @@ bench-collection: install ## Garbage collection of 100,000 dead blobs beside pus
 .PHONY: bench-retention
 bench-retention: install ## Retention over a million tags, beside pushes (about five minutes)
 	$(BIN)/python bench/retention.py
+
+.PHONY: bench-operator
+bench-operator: install ## The operator with up to 5,000 Registries at a real API server (half an hour on an idle machine)
+	$(PYTHON) hack/programs.py kube-apiserver etcd
+	$(BIN)/python bench/registries.py --write bench/page.md docs/benchmarks.md
+
+.PHONY: soak
+soak: install ## Live with the operator for an hour of edits, deletions and kills (MINUTES=60)
+	$(PYTHON) hack/programs.py kube-apiserver kube-controller-manager etcd
+	$(BIN)/python bench/soak.py --minutes $(or $(MINUTES),60) --write bench/page.md docs/benchmarks.md
