@@ -79,6 +79,10 @@ class Schedule:
         """Return whether an active key was added for a reason."""
         return key in self._urgent
 
+    def active(self) -> tuple[Key, ...]:
+        """Return the keys that are worked on."""
+        return tuple(self._active)
+
     def done(self, key: Key, now: float, next_at: float | None) -> None:
         """End the work on a key.
 
@@ -151,6 +155,10 @@ class WorkQueue:
     def is_asked(self, key: Key) -> bool:
         """Return whether a key that is worked on was added for a reason, and not only woken."""
         return self._schedule.is_asked(key)
+
+    def active(self) -> tuple[Key, ...]:
+        """Return the keys that are worked on, which may have read what has changed since."""
+        return self._schedule.active()
 
     def age(self) -> float:
         """Return for how many seconds the oldest unfinished key has been due; 0 without one."""

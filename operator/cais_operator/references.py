@@ -38,8 +38,8 @@ class References:
         self._group = group
 
     def known(self) -> Iterable[Key]:
-        """Return every Registry that was looked at and is still there."""
-        return tuple(self._of)
+        """Return every Registry that was looked at and is still there, or is being looked at."""
+        return {*self._of, *self._queue.active()}
 
     def set(self, key: Key, referred: tuple[str, ...]) -> None:
         """Note what a Registry refers to now; start and stop watches accordingly."""
@@ -68,7 +68,7 @@ class References:
         )
 
         def changed(*_: object) -> None:
-            for key in self._users(place):
+            for key in {*self._users(place), *self._active(namespace)}:
                 self._queue.add(key)
 
         def listed(objects: list[Object]) -> None:
@@ -80,6 +80,10 @@ class References:
     def _stop_unused(self, place: Place) -> None:
         if not any(True for _ in self._users(place)):
             self._tasks.pop(place).cancel()
+
+    def _active(self, namespace: str) -> Iterable[Key]:
+        """Yield who is being looked at: what it refers to is known at the end, and read before."""
+        return (key for key in self._queue.active() if key.namespace == namespace)
 
     def _users(self, place: Place) -> Iterable[Key]:
         namespace, name = place
