@@ -8,7 +8,7 @@ something for all of them is marked `alone`; in files named `test_z_*` every tes
 import os
 import secrets
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,8 +19,13 @@ from demo.names import NAMESPACE, REGISTRY
 from demo.place import Place
 from e2e.kit import Answer, Cluster, Tenant, mode_of, permit, until
 
+# the files that take longest: a run is as long as the last of them, so they begin first
+LONGEST = ("space", "lifecycle", "passwords", "alone", "identities", "consumers")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    first = {f"test_{name}.py": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: first.get(item.path.name, len(first)))
     for item in items:
         if item.path.parent != Path(__file__).parent:
             continue
@@ -35,6 +40,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for report in terminalreporter.getreports("passed"):
         if report.when == "call" and report.capstdout:
             terminalreporter.write_line(f"\n{report.nodeid}\n{report.capstdout.rstrip()}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the servers said last, where a test of theirs failed."""
+    report = yield
+    if report.failed and report.when == "call":
+        for tenant in getattr(item, "funcargs", {}).values():
+            if isinstance(tenant, Tenant):
+                report.sections.append((f"logs of {tenant.namespace}", tenant.logs()))
+    return report
 
 
 @pytest.fixture(scope="session")

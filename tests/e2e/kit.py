@@ -181,6 +181,12 @@ class Tenant:
         running: dict[str, Any] = pod
         return running
 
+    def logs(self) -> str:
+        """Return the last lines of its pods."""
+        mine = ("-l", f"app.kubernetes.io/instance={self.name}", "--prefix", "--tail=200")
+        answer = self.cluster.run("kubectl", "-n", self.namespace, "logs", *mine)
+        return answer.out + answer.err
+
     def trust(self) -> None:
         """Let clients find the registry and believe it."""
         authority = self.get("configmap", f"{self.name}-ca")

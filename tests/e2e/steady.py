@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+CONNECT = 10  # seconds; while a pod is replaced nobody may be there to refuse a connection
 TIMEOUT = 30
 
 
@@ -49,8 +50,10 @@ class Client:
         headers = {**self.headers, **({"Content-Type": kind} if kind else {})}
         host, port = self.config["host"], self.config["port"]
         context = ssl.create_default_context(cafile=self.config["ca"])
-        connection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=context)
+        connection = http.client.HTTPSConnection(host, port, timeout=CONNECT, context=context)
         try:
+            connection.connect()
+            connection.sock.settimeout(TIMEOUT)
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
             content = answer.read()

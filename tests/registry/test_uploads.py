@@ -398,7 +398,7 @@ async def test_an_upload_that_is_written_to_does_not_expire(world: World) -> Non
         assert await read(core, DIGEST) == CONTENT
 
 
-async def test_a_full_disk_refuses_the_chunk_and_keeps_what_fitted(
+async def test_a_full_disk_refuses_the_chunk_and_drops_the_upload(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = os.write
@@ -410,18 +410,22 @@ async def test_a_full_disk_refuses_the_chunk_and_keeps_what_fitted(
 
     full_from = 400_000
     async with world.open() as core:
-        ref = await begin_upload(core)
+        refs = [await begin_upload(core) for _ in range(2)]
         with monkeypatch.context() as patched:
             patched.setattr("cais_registry.stores.upload_file.os.write", full)
             with pytest.raises(StorageFull, match="full"):
-                await core.uploads.append(ref, chunk(CONTENT))
+                await core.uploads.append(refs[0], chunk(CONTENT))
+            with pytest.raises(StorageFull):
+                await core.uploads.finish(refs[1], DIGEST, chunk(CONTENT))
             with pytest.raises(StorageFull):
                 await core.uploads.push(REPO, None, DIGEST, chunk(CONTENT))
-        kept = (await core.uploads.status(ref)).size
-        assert 0 < kept <= 400_000
-        await core.uploads.finish(ref, DIGEST, chunk(CONTENT[kept:], start=kept))
-        assert await read(core, DIGEST) == CONTENT
+        for ref in refs:
+            with pytest.raises(BlobUploadUnknown):
+                await core.uploads.status(ref)
         assert await count(core, "upload") == 0
+        assert world.files() == []
+        await core.uploads.push(REPO, None, DIGEST, chunk(CONTENT))
+        assert await read(core, DIGEST) == CONTENT
 
 
 async def test_memory_does_not_hold_the_body(world: World) -> None:

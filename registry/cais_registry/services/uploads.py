@@ -4,12 +4,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
 from cais_registry.model.digest import LENGTHS, Digest, UploadId
-from cais_registry.model.errors import DigestInvalid, QuotaExceeded, TooManyRequests
+from cais_registry.model.errors import DigestInvalid, QuotaExceeded, StorageFull, TooManyRequests
 from cais_registry.model.limits import Limits
 from cais_registry.model.names import RepoName
 from cais_registry.services.at_once import to_its_end
@@ -100,8 +100,7 @@ class Uploads:
     async def append(self, ref: UploadRef, chunk: Chunk) -> UploadStatus:
         """Receive a chunk (end-5).
 
-        What arrived before the body fails or ends early is kept, and the error goes on. Where the
-        quota does not take it the upload is dropped.
+        What came of a body that fails is kept; where quota or disk do not take it, it is dropped.
 
         Raises:
             BlobUploadUnknown: If there is no such upload for this user and repository.
@@ -112,7 +111,7 @@ class Uploads:
             StorageFull: If the disk is full.
         """
         room = await self._changes.room(None)
-        async with self._within_quota(ref), self._sessions.opened(ref) as (row, file):
+        async with self._within_room(ref), self._sessions.opened(ref) as (row, file):
             file.hash_with(row.algorithm)
             await self._prolong(row)
             try:
@@ -136,7 +135,7 @@ class Uploads:
             StorageFull: If the disk is full.
         """
         room = await self._changes.room(digest)
-        async with self._within_quota(ref):
+        async with self._within_room(ref):
             return await self._finish(ref, digest, chunk, room, is_ours_alone=False)
 
     async def _finish(
@@ -186,7 +185,7 @@ class Uploads:
         upload = await self._insert(repo, principal, digest.algorithm, digest)
         ref = UploadRef(repo=repo, principal=principal, id=UploadId(upload))
         try:
-            async with self._within_quota(ref):
+            async with self._within_room(ref):
                 return await self._finish(ref, digest, chunk, room, is_ours_alone=True)
         except BaseException:
             await to_its_end(self._publisher.drop(ref.id.value))
@@ -235,19 +234,28 @@ class Uploads:
             BlobUploadUnknown: If there is no such upload for this user and repository.
         """
         await self._sessions.find(ref)
-        self._sessions.forget(ref)
-        if not await self._publisher.drop(ref.id.value):
+        if not await self._drop(ref):
             raise upload_unknown()
 
     @asynccontextmanager
-    async def _within_quota(self, ref: UploadRef) -> AsyncIterator[None]:
-        """An upload that the quota does not take leaves nothing behind."""
+    async def _within_room(self, ref: UploadRef) -> AsyncIterator[None]:
+        """An upload that quota or disk do not take leaves nothing behind.
+
+        Clients begin a new upload when they try again: what they left would keep the disk full.
+        """
         try:
             yield
         except QuotaExceeded as error:
-            self._sessions.forget(ref)
-            await to_its_end(self._publisher.drop(ref.id.value))
+            await self._drop(ref)
             raise await self._changes.explained(error) from None
+        except StorageFull:
+            with suppress(StorageFull):  # no room to write that down: it expires
+                await self._drop(ref)
+            raise
+
+    async def _drop(self, ref: UploadRef) -> bool:
+        self._sessions.forget(ref)
+        return await to_its_end(self._publisher.drop(ref.id.value))
 
     async def _insert(
         self, repo: RepoName, principal: str | None, algorithm: str, digest: Digest | None

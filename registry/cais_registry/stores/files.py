@@ -32,12 +32,13 @@ def translated(error: OSError) -> Exception:
     return error
 
 
-def check_room(found: os.statvfs_result, size: int) -> None:
+def check_room(found: os.statvfs_result, size: int, *, held: int = 0) -> None:
     """Keep pushes out of the last room, which deletions and garbage collection need to work in.
 
     Args:
         found: What the file system says of itself.
         size: Bytes that are about to be written.
+        held: Bytes that the file they go to holds already, ahead of its end.
 
     Raises:
         OSError: ENOSPC, if less than the reserve would be left, of bytes or of files.
@@ -45,7 +46,7 @@ def check_room(found: os.statvfs_result, size: int) -> None:
     space = _space(found)
     # a start makes files of its own; some file systems do not count them, and say 0
     lacks_files = found.f_files and found.f_favail < min(_SPARE_FILES, found.f_files // 20)
-    if lacks_files or space.available - size < space.reserve:
+    if lacks_files or space.available + held - size < space.reserve:
         raise OSError(errno.ENOSPC, "only the reserve for deletions is left")
 
 

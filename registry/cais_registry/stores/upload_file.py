@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from cais_registry.model.digest import Digest
 from cais_registry.stores.blobstore import Busy
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from hashlib import _Hash
 
 T = TypeVar("T")
+_SECTOR: Final = 512
+"""Bytes in which `st_blocks` counts, whatever the file system."""
 
 
 class UploadFile:
@@ -117,12 +119,20 @@ class UploadFile:
 
     def _append(self, pieces: Sequence[bytes]) -> None:
         try:
-            check_room(os.fstatvfs(self._descriptor), sum(map(len, pieces)))
+            self._check_room(sum(map(len, pieces)))
             for piece in pieces:
                 self._append_all(piece)
         except OSError as error:
             self._failed = translated(error)
             raise self._failed from error
+
+    def _check_room(self, size: int) -> None:
+        """XFS takes room ahead of a file that grows, and gives back what is left in the end."""
+        try:
+            check_room(os.fstatvfs(self._descriptor), size)
+        except OSError:
+            held = os.fstat(self._descriptor).st_blocks * _SECTOR - self.size
+            check_room(os.fstatvfs(self._descriptor), size, held=max(0, held))
 
     def _append_all(self, piece: bytes) -> None:
         view = memoryview(piece)

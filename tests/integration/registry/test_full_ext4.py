@@ -111,6 +111,20 @@ def test_a_body_that_never_ends_meets_the_end_of_the_disk(tmp_path: Path) -> Non
         assert push(server, os.urandom(MIB)).status == 201  # nothing of it was left
 
 
+def test_a_stream_that_does_not_fit_gives_its_room_back(tmp_path: Path) -> None:
+    with served(tmp_path) as server:
+        server.push_image("app", "big", os.urandom(20 * MIB))
+        for _ in range(3):  # a client begins anew, and nothing of before is in its way
+            upload = server.ask("POST", "/v2/app/blobs/uploads/")["Location"] or ""
+            pieces = (bytes(MIB) for _ in range(60))
+            answer = server.ask("PATCH", upload, pieces, chunked=True)
+            assert (answer.status, answer.code) == (507, "UNAVAILABLE")
+            assert server.ask("GET", upload).status == 404
+        upload = server.ask("POST", "/v2/app/blobs/uploads/")["Location"] or ""
+        assert server.ask("PATCH", upload, bytes(20 * MIB)).status == 202
+        assert server.ask("DELETE", upload).status == 204
+
+
 def test_a_disk_full_of_files_stops_pushes_and_nothing_else(tmp_path: Path) -> None:
     with served(tmp_path, inodes=512) as server:
         server.push_image("app", "big", os.urandom(MIB))
