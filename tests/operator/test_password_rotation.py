@@ -174,7 +174,10 @@ async def test_no_password_is_in_status_or_events() -> None:
 
 
 class Killer:
-    """Kills the operator at one request, before or after it; notes every password on the way."""
+    """Kills the operator before or after one write; notes every password on the way.
+
+    At a request that only reads is the same as before the write that follows.
+    """
 
     def __init__(self, made: Bench, stop: int, *, is_after: bool) -> None:
         self.made = made
@@ -182,8 +185,12 @@ class Killer:
         self.at = 0
         self.seen: set[str] = set()
         made.cluster.after = self._after
-        made.cluster.before = lambda *_: None if is_after else self._kill()
+        made.cluster.before = self._before
         self.is_after = is_after
+
+    def _before(self, verb: str, *_: str) -> None:
+        if not self.is_after and verb not in {"get", "list"}:
+            self._kill()
 
     def _kill(self) -> None:
         self.at += 1
@@ -200,8 +207,8 @@ class Killer:
         self.seen |= {found[key] for key in ("password", "next-password") if key in found}
 
 
-@pytest.mark.parametrize(("is_after", "least"), [(False, 20), (True, 7)])
-async def test_killed_at_any_request_a_rotation_ends_with_one_new_password(
+@pytest.mark.parametrize(("is_after", "least"), [(False, 7), (True, 7)])
+async def test_killed_at_any_write_a_rotation_ends_with_one_new_password(
     least: int, *, is_after: bool
 ) -> None:
     stop, crashes = 0, 0
@@ -224,4 +231,4 @@ async def test_killed_at_any_request_a_rotation_ends_with_one_new_password(
         old = made.text("team-user-ci", "previous-password")
         assert lets_in(made, "ci", old)
         assert lets_in(made, "ci", made.text("team-user-ci"))
-    assert stop > least  # every request was met
+    assert stop > least  # every write was met

@@ -116,7 +116,7 @@ class Place:
     def looks(self, name: str = "team") -> int:
         """How often operators have read a Registry as a whole, which begins each look."""
         path = self.path("Registry", name)
-        found = self.api.audit("cais-operator", about=path)
+        found = self.api.audit("cais-operator")
         return sum((one["verb"], one["requestURI"]) == ("get", path) for one in found)
 
     def wait_looked_again(self, times: int, name: str = "team") -> None:
@@ -139,7 +139,8 @@ class Place:
 
     def wait_complete(self) -> None:
         """Until every child and the status is there."""
-        wait_for(lambda: not self.missing(), f"all children in {self.team}")
+        for kind, name in CHILDREN:
+            wait_for(partial(self.get, kind, name), f"{kind} {name} in {self.team}")
         wait_for(lambda: self.condition("Ready"), "the status")
 
     def secret(self, name: str, key: str = "password", namespace: str = "") -> str:

@@ -22,6 +22,8 @@ _IDENTITY = ("apiVersion", "kind")
 _IDENTITY_METADATA = ("name", "namespace")
 _log = logging.getLogger(__name__)
 _MISSING = object()
+# One encoder for all: `json.dumps` makes one for each call that wishes anything.
+_compact = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 def digest(manifest: Mapping[str, Any]) -> str:
@@ -104,17 +106,16 @@ def _has(item: Mapping[str, Any], keys: Mapping[str, Any]) -> bool:
 
 
 def _hash(value: Any) -> str:  # noqa: ANN401 - see _project
-    text = json.dumps(_sorted(value), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_compact(_sorted(value)).encode()).hexdigest()
 
 
 def _sorted(value: Any) -> Any:  # noqa: ANN401 - see _project
     """Sort lists of objects: a list that has keys has no order of its own in FieldsV1."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {key: _sorted(one) for key, one in value.items()}
     if isinstance(value, list):
         items = [_sorted(one) for one in value]
-        if all(isinstance(one, dict) for one in items):
-            items.sort(key=lambda one: json.dumps(one, sort_keys=True))
+        if len(items) > 1 and all(isinstance(one, dict) for one in items):
+            items.sort(key=_compact)
         return items
     return value
