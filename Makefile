@@ -57,8 +57,7 @@ format: install ## Rewrite Python files in the project's style
 
 .PHONY: types
 types: install ## mypy, strict
-	$(BIN)/mypy -p cais_operator -p cais_registry -p cais_kubectl
-	$(BIN)/mypy tests hack
+	$(BIN)/mypy operator registry kubectl tests hack
 
 .PHONY: imports
 imports: install ## Which room may import which

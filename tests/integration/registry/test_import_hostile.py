@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import base64
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -14,6 +12,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from support.command import run_command
 from support.fake_registry import Asked, FakeRegistry, Reply, fake_registry, ranged
 from support.registry import OCI_IMAGE, OCI_INDEX, digest_of, running
 
@@ -25,13 +24,9 @@ BASIC = "Basic " + base64.b64encode(LOGIN.encode()).decode()
 def import_(fake: FakeRegistry, folder: Path, *more: str) -> tuple[int, str, str]:
     (folder / "login").write_text(LOGIN)
     arguments = ["import", "--from", fake.url, "--data", str(folder / "data"), *more]
-    ended = subprocess.run(
-        [sys.executable, "-m", "cais_registry", *arguments],
-        capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
-    assert "secret" not in ended.stdout + ended.stderr
-    assert "Traceback" not in ended.stderr
-    return ended.returncode, ended.stdout, ended.stderr
+    code, out, err = run_command(*arguments)
+    assert "secret" not in out + err
+    return code, out, err
 
 
 def with_login(folder: Path) -> tuple[str, str]:

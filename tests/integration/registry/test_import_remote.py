@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from support.command import run_command
 from support.distribution import PROGRAMS, crane, fill, registry
 from support.registry import (
     OCI_IMAGE,
@@ -164,15 +165,17 @@ def test_every_kind_of_manifest_comes_from_a_server_with_login_and_tls(tmp_path:
 
 
 def test_what_cannot_be_asked_ends_with_2_in_one_line(tmp_path: Path) -> None:
-    data = tmp_path / "data"
+    def refused(url: str, *more: str) -> tuple[int, str, str]:
+        return run_command("import", "--from", url, "--data", str(tmp_path / "data"), *more)
+
     for (code, out, err), says in (
-        (import_("http://127.0.0.1:1", data), "cannot be asked"),
-        (import_("https://me:secret@e.example", data), "no password in a URL"),
-        (import_("https://e.example/team/app", data), "name the host only"),
-        (import_("https://", data), "is not the URL of a registry"),
-        (import_("http://127.0.0.1:1", data, "--repository", "UPPER"), "'UPPER' is not allowed"),
-        (import_("http://127.0.0.1:1", data, "--ca-file", tmp_path), "--ca-file"),
-        (import_(str(tmp_path), data, "--repository", "a"), "go with --from URL only"),
+        (refused("http://127.0.0.1:1"), "cannot be asked"),
+        (refused("https://me:secret@e.example"), "no password in a URL"),
+        (refused("https://e.example/team/app"), "name the host only"),
+        (refused("https://"), "is not the URL of a registry"),
+        (refused("http://127.0.0.1:1", "--repository", "UPPER"), "'UPPER' is not allowed"),
+        (refused("http://127.0.0.1:1", "--ca-file", str(tmp_path)), "--ca-file"),
+        (refused(str(tmp_path), "--repository", "a"), "go with --from URL only"),
     ):
         assert (code, out) == (2, ""), err
         (line,) = err.splitlines()
