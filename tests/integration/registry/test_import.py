@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from support.command import run_command
 from support.distribution import BIN, PROGRAMS, crane, fill, registry
 from support.layout import make_image
 from support.registry import running, wait_until
@@ -101,14 +102,17 @@ def test_an_import_that_was_cut_off_goes_on(tmp_path: Path, how: int, code: int)
 
 
 def test_what_cannot_be_imported_ends_with_2_in_one_line(tmp_path: Path) -> None:
+    def refused(source: Path, data: Path) -> tuple[int, str, str]:
+        return run_command("import", "--from", str(source), "--data", str(data))
+
     with running(tmp_path) as server:
         (tmp_path / "old/docker/registry/v2/blobs").mkdir(parents=True)
         (tmp_path / "old/docker/registry/v2/repositories").mkdir()
-        busy = import_(tmp_path / "old", server.data)
+        busy = refused(tmp_path / "old", server.data)
     for (code, out, err), says in (
         (busy, "in use by another server"),
-        (import_(tmp_path, tmp_path / "new"), "is not the folder of a registry"),
-        (import_(tmp_path / "none", tmp_path / "new"), "is not the folder of a registry"),
+        (refused(tmp_path, tmp_path / "new"), "is not the folder of a registry"),
+        (refused(tmp_path / "none", tmp_path / "new"), "is not the folder of a registry"),
     ):
         assert (code, out) == (2, "")
         (line,) = err.splitlines()

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from support.command import run_command
 from support.registry import (
     DEADLINE,
     OCI_IMAGE,
@@ -247,20 +248,23 @@ def test_a_rebuild_that_was_killed_can_be_run_again(tmp_path: Path) -> None:
 
 
 def test_what_need_not_or_cannot_be_rebuilt_is_left_alone(tmp_path: Path) -> None:
+    def refused(data: Path, *more: str) -> tuple[int, str, str]:
+        return run_command("fsck", "--data", str(data), *more)
+
     with running(tmp_path) as server:
         server.push_image("a", "v1")
-        busy = fsck(server.data, "--rebuild", "--force")
+        busy = refused(server.data, "--rebuild", "--force")
     data = server.data
     before = (data / DATABASE).read_bytes()
     (tmp_path / "empty").mkdir()
     for (code, out, err), says in (
         (busy, "in use by another server"),
-        (fsck(data, "--rebuild"), "is not damaged"),
-        (fsck(data, "--rebuild", "--repair"), "goes with --data of a stopped server only"),
-        (fsck(data, "--rebuild", "--force", "--orphans-to", "UPPER"), "'UPPER' is not allowed"),
-        (fsck(data, "--force"), "go with --rebuild only"),
-        (fsck(tmp_path / "empty", "--rebuild"), "nothing of a registry"),
-        (fsck(tmp_path / "none", "--rebuild"), "nothing of a registry"),
+        (refused(data, "--rebuild"), "is not damaged"),
+        (refused(data, "--rebuild", "--repair"), "goes with --data of a stopped server only"),
+        (refused(data, "--rebuild", "--force", "--orphans-to", "UPPER"), "'UPPER' is not allowed"),
+        (refused(data, "--force"), "go with --rebuild only"),
+        (refused(tmp_path / "empty", "--rebuild"), "nothing of a registry"),
+        (refused(tmp_path / "none", "--rebuild"), "nothing of a registry"),
     ):
         assert (code, out) == (2, "")
         (line,) = err.splitlines()
