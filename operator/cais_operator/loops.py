@@ -5,8 +5,9 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 
-from cais_operator import names, rotation
+from cais_operator import names
 from cais_operator.access import AccessLoops
+from cais_operator.authority_loop import AuthorityLoop
 from cais_operator.cluster import (
     CHILD_KINDS,
     Children,
@@ -31,13 +32,11 @@ from cais_operator.restarts import Restarts
 from cais_operator.rotator import Rotator
 from cais_operator.settings import Settings
 from cais_operator.settled import Settled
-from cais_operator.waiting import woken
 from cais_operator.workers import Workers
 
 _log = logging.getLogger(__name__)
 _STUCK = 600.0  # seconds without any progress
 _STALE = 300.0  # seconds without an answer of the API server
-_ROTATION_PAUSE = 10.0  # seconds until the next look at the CA when one has failed
 _LIST_PERIOD = 3600.0  # seconds; a watch is begun anew as often
 _LIST_PAUSE = 5.0  # seconds until the next try to list the Registries
 
@@ -72,19 +71,29 @@ class Loops:
         self._restarts = restarts
         self._settled = settled
         self._access = access
-        self._rotator = rotator
         self._installation = installation
-        self._authority_changed = asyncio.Event()
         self._settings = settings
         self._clock = clock
         self._census = metrics.census
         self._workers = Workers(queue, metrics, self._look)
-        self.watches = (*self._child_watches(), *self._pod_watches(), *access.watches)
+        self._authority = self._authority_loop(rotator)
+        own = (*self._child_watches(), *self._pod_watches(), self._authority.watch)
+        self.watches = (*own, *access.watches)
         self._references = References(cluster, queue, clock)
         self._keys = References(cluster, queue, clock, kind="ConfigMap")
         place = settings.node_trust
         self._nodes = Nodes(cluster, place, settings.resync) if place else None
         self._demand = Demand(queue, self._optional_watches)
+
+    def _authority_loop(self, rotator: Rotator) -> AuthorityLoop:
+        return AuthorityLoop(
+            self._cluster,
+            self._settings.system_namespace,
+            self._children,
+            rotator,
+            concerned=self._look_at_all,
+            clock=self._clock,
+        )
 
     async def run(self) -> None:
         """Watch, wait until all children are known, then work."""
@@ -97,7 +106,7 @@ class Loops:
             await self._installation.settle()
             group.create_task(self._installation.keep())
             group.create_task(self._resync())
-            group.create_task(self._rotate())
+            group.create_task(self._authority.run())
             group.create_task(self._restarts.run())
             self._references.start(group)
             self._keys.start(group)
@@ -173,27 +182,11 @@ class Loops:
         else:
             self._nodes.looked(key, outcome.entry)
 
-    async def _rotate(self) -> None:
-        """Look after the CA: when it is due, when somebody changes it, and while it is replaced."""
-        while True:
-            self._authority_changed.clear()
-            pause = await self._rotation_step()
-            await woken(self._authority_changed, pause)
-
-    async def _rotation_step(self) -> float:
-        try:
-            return await self._rotator.step()
-        except CaisError as error:
-            _log.warning("the CA cannot be looked after: %s", error)
-        except Exception:  # noqa: BLE001 - a bug there must not stop the Registries
-            _log.exception("the CA cannot be looked after")
-        return _ROTATION_PAUSE
-
     async def _resync(self) -> None:
         """List the keys of all Registries now and then: no lost event is lost for ever."""
         while True:
             try:
-                for namespace in self._settings.namespaces or (None,):
+                for namespace in self._places():
                     await self._list(namespace)
                 await asyncio.sleep(max(self._settings.resync, _LIST_PERIOD))
             except CaisError as error:
@@ -212,26 +205,21 @@ class Loops:
 
     def _child_watches(self) -> Iterable[Watch]:
         for kind in CHILD_KINDS:
-            for namespace in self._places(kind.name):
+            for namespace in self._places():
                 yield self._child_watch(kind.name, namespace)
 
     def _pod_watches(self) -> Iterable[Watch]:
         pods, told = self._children.pods, self._queue.add
-        for place in self._places("Pod"):
+        for place in self._places():
             yield watch_pods(self._cluster, place, pods, told=told, clock=self._clock)
 
     def _optional_watches(self, kind: str, also: Callable[[], None]) -> Iterable[Watch]:
-        for namespace in self._places(kind):
+        for namespace in self._places():
             yield self._child_watch(kind, namespace, also)
 
-    def _places(self, kind: str) -> tuple[str | None, ...]:
-        """All namespaces together, or those asked for; the CA's Secret is watched anyway."""
-        if not self._settings.namespaces:
-            return (None,)
-        if kind == "Secret":
-            system = self._settings.system_namespace
-            return tuple(dict.fromkeys((*self._settings.namespaces, system)))
-        return self._settings.namespaces
+    def _places(self) -> tuple[str | None, ...]:
+        """All namespaces together, or those asked for."""
+        return self._settings.namespaces or (None,)
 
     def _child_watch(
         self, kind: str, namespace: str | None, also: Callable[[], None] = lambda: None
@@ -243,16 +231,24 @@ class Loops:
             metadata_only=kind == "Secret",  # their contents stay at the API server
         )
 
+        def taken(one: Object) -> Object:
+            self._changed("ADDED", one)
+            place = {key: one["metadata"][key] for key in ("namespace", "name")}
+            return {"kind": kind, "metadata": place}
+
         def listed(objects: list[Object]) -> None:
-            for one in objects:
-                self._changed("ADDED", one)
             known = {identity(one) for one in objects}
             for key in self._children.keep_only(kind, namespace, known):
                 self._queue.add(key)
             also()
 
         return Watch(
-            self._cluster, selection, listed=listed, changed=self._changed, clock=self._clock
+            self._cluster,
+            selection,
+            listed=listed,
+            changed=self._changed,
+            clock=self._clock,
+            kept=taken,
         )
 
     def _changed(self, change: str, live: Object) -> None:
@@ -279,8 +275,6 @@ class Loops:
             self._settled.told(key, identity(live), live["metadata"]["resourceVersion"])
         if identity(live)[::2] == ("ConfigMap", NAME):
             self._look_at(live["metadata"]["namespace"])
-        if identity(live) == ("Secret", self._settings.system_namespace, names.AUTHORITY_SECRET):
-            self._authority(before.body if before else None, live)
 
     def _look_at(self, namespace: str) -> None:
         """Look at all of a namespace: whose it is has changed."""
@@ -289,11 +283,7 @@ class Loops:
                 self._queue.add(key)
         self._access.look_at(namespace)
 
-    def _authority(self, before: Object | None, live: Object) -> None:
-        """Pass a change of the CA's Secret on; what the rotation notes for people is none."""
-        wakes, concerns = rotation.meaning(before, live)
-        if wakes:
-            self._authority_changed.set()
-        if concerns:
-            for key in self._references.known():
-                self._queue.add(key)
+    def _look_at_all(self) -> None:
+        """Look at every Registry: the CA has changed."""
+        for key in self._references.known():
+            self._queue.add(key)

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import json
 from typing import Any
 
 import pytest
@@ -55,6 +56,19 @@ def test_contents_of_secrets_are_not_kept() -> None:
         "kubectl.kubernetes.io/last-applied-configuration": "c2VjcmV0"
     }
     assert "c2VjcmV0" not in str(child_of(secret))
+
+
+def test_texts_that_children_have_in_common_are_in_memory_once() -> None:
+    """A thousand Registries have some sixteen children each, with nearly the same labels."""
+    marks = {"app.kubernetes.io/instance": "team", "app.kubernetes.io/component": "registry"}
+    text = json.dumps(service(labels=marks, annotations=marks))
+    one, other = (child_of(json.loads(text)).body for _ in range(2))
+    for part in ("labels", "annotations"):
+        first, second = (body["metadata"][part].items() for body in (one, other))
+        for (key, value), (same_key, same_value) in zip(first, second, strict=True):
+            assert key is same_key
+            assert value is same_value
+    assert one == {**json.loads(text), "apiVersion": None}
 
 
 def test_an_object_belongs_to_its_owner_its_label_and_its_annotation() -> None:

@@ -136,3 +136,31 @@ async def test_the_api_servers_wish_is_the_least_that_is_waited(
     monkeypatch.setattr(asyncio, "sleep", sleep)
     await follow(Scripted([[errors.ApiUnavailable("busy", retry_after=40.0)], []]))
     assert waited[0] == 40.0
+
+
+@pytest.mark.usefixtures("no_pause")
+async def test_of_each_object_of_a_list_only_that_stays_which_is_kept() -> None:
+    cluster = Scripted([])
+    found = [{"metadata": {"name": name}, "spec": "large"} for name in "ab"]
+
+    async def visit(selection: Selection, each: Callable[[Object], None]) -> str:
+        assert selection.kind == "Service"
+        for one in found:
+            each(one)
+        return "7"
+
+    cluster.visit = visit  # type: ignore[method-assign]
+    listed: list[Object] = []
+    watch = Watch(
+        cluster,
+        Selection(kind="Service"),
+        listed=listed.extend,
+        changed=lambda *_: None,
+        clock=lambda: 0.0,
+        kept=lambda one: {"name": one["metadata"]["name"]},
+    )
+    task = asyncio.create_task(watch.run())
+    await asyncio.wait_for(cluster.over.wait(), 60)
+    task.cancel()
+    assert listed == [{"name": "a"}, {"name": "b"}]
+    assert cluster.asked == ["7"]

@@ -110,6 +110,12 @@ class FakeCluster:
         ]
         return found, str(next(self._versions))
 
+    async def visit(self, selection: Selection, each: Callable[[Object], None]) -> str:
+        found, version = await self.list(selection)
+        for one in found:
+            each(one)
+        return version
+
     async def create(self, manifest: Object) -> Object:
         with self._writing("create", manifest) as (identity, live):
             if live is not None:

@@ -2,6 +2,7 @@
 """What the watches have shown: an entry per child, never the whole object. Pure memory."""
 
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -32,6 +33,7 @@ _KEPT_METADATA = (
     "deletionTimestamp",
     "creationTimestamp",
 )
+_OWN_METADATA = ("name", "uid", "resourceVersion", "creationTimestamp")  # no other object has these
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?")  # of a Registry, as the CRD has it
 _BUNDLE = "ca.crt"
 _FOREIGN = "kubectl.kubernetes.io/last-applied-configuration"
@@ -122,13 +124,17 @@ def identity(live: Mapping[str, Any]) -> Identity:
 def child_of(live: Object) -> Child:
     """Reduce an object to what is kept of it."""
     metadata = live["metadata"]
-    kept = {key: metadata[key] for key in _KEPT_METADATA if key in metadata}
     annotations = metadata.get("annotations") or {}
-    kept["annotations"] = {key: text for key, text in annotations.items() if key != _FOREIGN}
+    kept = {
+        key: metadata[key] if key in _OWN_METADATA else _shared(metadata[key])
+        for key in _KEPT_METADATA
+        if key in metadata
+    }
+    kept["annotations"] = _shared({key: annotations[key] for key in annotations if key != _FOREIGN})
     body: Object = {"apiVersion": live.get("apiVersion"), "kind": live["kind"], "metadata": kept}
-    body |= {part: live[part] for part in _KEPT.get(live["kind"], ()) if part in live}
+    body |= {part: _shared(live[part]) for part in _KEPT.get(live["kind"], ()) if part in live}
     if live["kind"] == "ConfigMap" and _BUNDLE in (live.get("data") or {}):
-        body["data"] = {_BUNDLE: live["data"][_BUNDLE]}
+        body["data"] = _shared({_BUNDLE: live["data"][_BUNDLE]})
     is_server = live["kind"] == "Deployment"
     return Child(
         uid=metadata["uid"],
@@ -138,6 +144,17 @@ def child_of(live: Object) -> Child:
         template=own_digest(live, "spec", "template") if is_server else "",
         image=_image(live) if is_server else "",
     )
+
+
+def _shared(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Return an equal value whose texts are one in memory with equal ones: most children's are."""
+    if isinstance(value, str):
+        return sys.intern(value)
+    if isinstance(value, list):
+        return [_shared(one) for one in value]
+    if isinstance(value, dict):
+        return {sys.intern(key): _shared(one) for key, one in value.items()}
+    return value
 
 
 def _image(live: Object) -> str:

@@ -19,7 +19,7 @@ from cais_operator.cluster.errors_map import error_from
 from cais_operator.cluster.interface import Expired, Object, Selection, WatchEvent
 from cais_operator.cluster.kinds import kind_of
 
-PAGE = 500  # objects of one LIST request
+PAGE = 200  # objects of one LIST request; a page is in memory as a whole
 SHORT = 12  # connections for requests that end: workers and lists; each has 300 KiB of buffers
 REQUEST_TIMEOUT = 30.0  # seconds
 DOCUMENT_TIMEOUT = 10.0  # seconds
@@ -66,25 +66,29 @@ class Client:
 
     async def list(self, selection: Selection) -> tuple[list[Object], str]:
         """See `interface.Cluster`."""
-        kind = kind_of(selection.kind)
-        query = _query(selection) | {"limit": str(PAGE)}
         items: list[Object] = []
+        return items, await self.visit(selection, items.append)
+
+    async def visit(self, selection: Selection, each: Callable[[Object], None]) -> str:
+        """See `interface.Cluster`."""
+        query = _query(selection) | {"limit": str(PAGE)}
         while True:
-            page = await self._page(selection, query)
-            items.extend(
-                {"apiVersion": kind.api_version, **item, "kind": kind.name}
-                for item in page.get("items") or ()
-            )
-            metadata = page.get("metadata", {})
+            metadata = await self._page(selection, query, each)
             if not metadata.get("continue"):
-                return items, str(metadata.get("resourceVersion", ""))
+                return str(metadata.get("resourceVersion", ""))
             query["continue"] = metadata["continue"]
 
-    async def _page(self, selection: Selection, query: Mapping[str, str]) -> Object:
+    async def _page(
+        self, selection: Selection, query: Mapping[str, str], each: Callable[[Object], None]
+    ) -> Object:
+        """Pass one page on, of which nothing stays in memory; return the list's metadata."""
         kind = kind_of(selection.kind)
         accept = _METADATA % "List" if selection.metadata_only else _JSON
         path, subject = kind.path(selection.namespace), f"the list of {kind.plural}"
-        return await self._send("GET", path, subject, query=query, accept=accept)
+        page = await self._send("GET", path, subject, query=query, accept=accept)
+        for item in page.get("items") or ():
+            each({"apiVersion": kind.api_version, **item, "kind": kind.name})
+        return dict(page.get("metadata", {}))
 
     async def create(self, manifest: Object) -> Object:
         """See `interface.Cluster`."""

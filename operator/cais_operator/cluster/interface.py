@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the rest of the operator may ask of the Kubernetes API; tests have a twin of dicts."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -53,6 +53,10 @@ class Cluster(Protocol):
 
     async def list(self, selection: Selection) -> tuple[list[Object], str]:
         """Return all that is selected, read in pages, and the list's resourceVersion."""
+        ...
+
+    async def visit(self, selection: Selection, each: Callable[[Object], None]) -> str:
+        """Pass all that is selected on as its pages come; return the list's resourceVersion."""
         ...
 
     async def create(self, manifest: Object) -> Object:

@@ -72,7 +72,13 @@ def watch_pods(
             told(key)
 
     selection = Selection(kind="Pod", namespace=place, labels=_SERVERS)
-    return Watch(cluster, selection, listed=listed, changed=changed, clock=clock)
+    return Watch(
+        cluster, selection, listed=listed, changed=changed, clock=clock, kept=_without_spec
+    )
+
+
+def _without_spec(live: Object) -> Object:
+    return {key: part for key, part in live.items() if key != "spec"}
 
 
 def key_of(live: Mapping[str, Any]) -> Key | None:

@@ -28,7 +28,7 @@ class Watch:
             `failed`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a watch needs
         self,
         cluster: Cluster,
         selection: Selection,
@@ -36,7 +36,20 @@ class Watch:
         listed: Listed,
         changed: Changed,
         clock: Callable[[], float],
+        kept: Callable[[Object], Object] = lambda one: one,
     ) -> None:
+        """Say what is watched, and who is told.
+
+        Args:
+            cluster: Where.
+            selection: What.
+            listed: Called with a whole list, first of all and whenever it had to be read again.
+            changed: Called with each change.
+            clock: Seconds.
+            kept: Says what is to be kept of an object until its list is whole: a thousand large
+                ones at once are most of what an operator ever has in memory.
+        """
+        self._kept = kept
         self._cluster = cluster
         self._selection = selection
         self._listed = listed
@@ -84,7 +97,10 @@ class Watch:
         return self.last_answer != heard or self._clock() - begun > _LONGEST_PAUSE
 
     async def _list(self) -> str:
-        objects, version = await self._cluster.list(self._selection)
+        objects: list[Object] = []
+        version = await self._cluster.visit(
+            self._selection, lambda one: objects.append(self._kept(one))
+        )
         self.last_answer = self._clock()
         self._listed(objects)
         self.synced.set()
