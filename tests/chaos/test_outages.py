@@ -18,7 +18,9 @@ from support.proxy import Proxies
 from support.proxy_calls import Fault
 
 AWAY = 75  # seconds
-MOST = 40  # calls of one kind in that time; there are two watches of some
+# Calls of one kind in that time: two watches of some, each tries 14 times with the shortest pauses,
+# and a request on a connection that breaks is sent once more.
+MOST = 2 * 14 * 2
 LONG = 20  # seconds of changes under watches that end all the time
 
 
