@@ -5,6 +5,7 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from cryptography import x509
@@ -142,6 +143,7 @@ def leaf_from(secret: Mapping[str, Any]) -> Leaf:
     return Leaf(certificate=text_in(secret, "tls.crt"), key=text_in(secret, "tls.key"))
 
 
+@lru_cache(maxsize=16)  # one look asks about the same few many times
 def facts(pem: str) -> Facts:
     """Read the first certificate of a PEM text.
 

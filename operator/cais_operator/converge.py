@@ -6,7 +6,6 @@ was faster and the whole story is read again, and changed only at the resourceVe
 So neither a stale view nor a resumed leader can overwrite a key.
 """
 
-import copy
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -120,9 +119,8 @@ def holds(live: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
 
 def merged(live: Mapping[str, Any], wanted: Mapping[str, Any]) -> Object:
     """Return the live Secret with the desired data in place of its own, and our metadata added."""
-    result: Object = copy.deepcopy(dict(live))
-    result["data"] = dict(wanted.get("data") or {})
-    metadata, ours = result["metadata"], wanted["metadata"]
+    metadata, ours = dict(live["metadata"]), wanted["metadata"]
+    result: Object = {**live, "metadata": metadata, "data": dict(wanted.get("data") or {})}
     for part in ("labels", "annotations"):
         if ours.get(part):
             metadata[part] = {**(metadata.get(part) or {}), **ours[part]}

@@ -2,15 +2,16 @@
 """Templates to manifests, safe by construction. Pure.
 
 Text templates and YAML are a bad pair: a value `on` becomes a boolean, `0123` becomes 83, and a
-newline in a value becomes a key of its own. Here the environment's `finalize` turns every `{{ }}`
-into one JSON value, which is one YAML value, whatever it holds; `docs/adr/0003` tells the rest.
-Templates hold no decisions: a variable that is None leaves its key out.
+newline in a value becomes a key of its own. Here no value is ever text: a template is rendered
+once, with a mark in place of each `{{ }}`, and loaded; the values take the place of the marks in
+what was loaded. `docs/adr/0003` tells the rest. Templates hold no decisions: a variable that is
+None leaves its key out.
 """
 
 import dataclasses
 import json
-import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
+from functools import cache
 from typing import Any
 
 import jinja2
@@ -18,33 +19,49 @@ import yaml
 
 Manifest = dict[str, Any]
 
-# What YAML would fold, refuse or take for a line break although JSON allows it in a string.
-_UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]")
+_MARK = "\0"  # begins the text that stands for a value; YAML has it only as an escape
+_PLAIN = (str, int, bool, type(None))  # what JSON has and nobody can change
 
 
-def as_yaml(value: object) -> str:
-    """Return any JSON value as text that YAML reads back as the same value.
+class Slot:
+    """Stands for a variable, or an attribute of one, while a template is loaded."""
 
-    Raises:
-        jinja2.UndefinedError: When the value is an undefined variable.
-        TypeError: When it is no JSON value.
-    """
-    if isinstance(value, jinja2.Undefined):
-        str(value)  # StrictUndefined raises here, with the name of the variable
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    def __init__(self, path: str) -> None:
+        self.__path = path
+
+    def __getattr__(self, name: str) -> "Slot":
+        """Return the slot of an attribute; Jinja looks for it as for that of any object."""
+        return Slot(f"{self}.{name}")
+
+    def __str__(self) -> str:
+        """Return the variable, with its attributes if any."""
+        return self.__path
+
+    @staticmethod
+    def mark(slot: object) -> str:
+        """Return the text that stands for a value, as YAML.
+
+        Raises:
+            jinja2.UndefinedError: When the template names a variable that the context lacks.
+            TypeError: When the template computes something.
+        """
+        if isinstance(slot, jinja2.Undefined):
+            str(slot)  # StrictUndefined raises here, with the name of the variable
+        if not isinstance(slot, Slot):
+            raise TypeError(f"a template has variables and their attributes only, not {slot!r}")
+        return json.dumps(_MARK + str(slot))
 
 
 def environment(loader: jinja2.BaseLoader) -> jinja2.Environment:
     """Return the one environment in which templates of this project may run.
 
-    Autoescape stays off: it is HTML's, and would corrupt values.
+    Autoescape stays off: it is HTML's, and would corrupt marks.
     """
     return jinja2.Environment(
         loader=loader,
         undefined=jinja2.StrictUndefined,
-        finalize=as_yaml,
-        autoescape=False,  # noqa: S701 - the output is YAML; `finalize` is what makes it safe
+        finalize=Slot.mark,
+        autoescape=False,  # noqa: S701 - no value is ever rendered, see above
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -62,11 +79,51 @@ def render(template: str, context: Any) -> Manifest:  # noqa: ANN401 - any datac
 
     Raises:
         jinja2.UndefinedError: When the template names a variable that the context lacks.
+        TypeError: When a value is no JSON value.
         ValueError: When the result is not one object, or has a duplicate key.
     """
-    variables = {field.name: getattr(context, field.name) for field in dataclasses.fields(context)}
-    text = _ENVIRONMENT.get_template(f"{template}.yaml.j2").render(variables)
-    return load(text, template)
+    names = tuple(field.name for field in dataclasses.fields(context))
+    found = fill(_skeleton(template, names), {name: getattr(context, name) for name in names})
+    return _checked(found, template)
+
+
+def fill(skeleton: Any, variables: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a copy of what was loaded with values in place of the marks, and without nulls.
+
+    Raises:
+        AttributeError: When a value lacks the attribute that a mark names.
+        TypeError, ValueError: When a value is no JSON value.
+    """
+    if isinstance(skeleton, dict):
+        filled = ((key, fill(one, variables)) for key, one in skeleton.items())
+        return {key: one for key, one in filled if one is not None}
+    if isinstance(skeleton, list):
+        return [fill(one, variables) for one in skeleton]
+    if isinstance(skeleton, str) and skeleton.startswith(_MARK):
+        return _json(_value(skeleton.removeprefix(_MARK), variables))
+    return skeleton
+
+
+def _value(path: str, variables: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
+    name, *attributes = path.split(".")
+    value = variables[name]
+    for attribute in attributes:
+        value = getattr(value, attribute)
+    return value
+
+
+def _json(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a copy of a value as JSON has it, without nulls."""
+    if type(value) in _PLAIN:
+        return value
+    return without_nulls(json.loads(json.dumps(value, allow_nan=False)))
+
+
+@cache
+def _skeleton(template: str, names: tuple[str, ...]) -> Manifest:
+    """Load a template, with marks in place of values."""
+    source = _ENVIRONMENT.get_template(f"{template}.yaml.j2")
+    return load(source.render({name: Slot(name) for name in names}), template)
 
 
 def load(text: str, name: str) -> Manifest:
@@ -80,11 +137,15 @@ def load(text: str, name: str) -> Manifest:
         found = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader, made stricter
     except yaml.YAMLError as error:
         raise ValueError(f"template {name} gives no YAML: {error}") from error
+    return _checked(without_nulls(found), name)
+
+
+def _checked(found: Any, name: str) -> Manifest:  # noqa: ANN401 - whatever was loaded
     if not isinstance(found, dict) or not found.keys() >= {"apiVersion", "kind", "metadata"}:
         raise ValueError(f"template {name} gives no Kubernetes object")
     if not isinstance(found["metadata"], dict) or not found["metadata"].get("name"):
         raise ValueError(f"template {name} gives an object without metadata.name")
-    return {key: without_nulls(value) for key, value in found.items()}
+    return found
 
 
 def without_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON value
