@@ -17,7 +17,11 @@ import pytest
 from clusterkit.places import places
 from demo.names import NAMESPACE, REGISTRY
 from demo.place import Place
-from e2e.kit import Answer, Cluster, Tenant, mode_of, permit, until
+from e2e.evidence import evidence
+from e2e.kit import Answer, Cluster, Refused, Tenant, mode_of, permit, until
+
+WITNESS = pytest.StashKey[subprocess.Popen[bytes]]()
+FIRST_PARTS = "not alone"  # of a run of all tests; what they leave is for the last part
 
 # the files that take longest: a run is as long as the last of them, so they begin first
 LONGEST = ("space", "lifecycle", "passwords", "alone", "identities", "consumers")
@@ -55,10 +59,44 @@ def pytest_runtest_makereport(
     return report
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Write down what the cluster tells while the tests run; test_zz_secrets.py looks at it."""
+    config = session.config
+    if hasattr(config, "workerinput") or config.option.collectonly:
+        return
+    if config.option.markexpr != "alone":
+        evidence().remove()
+    try:
+        cluster_is_ours(found := Place(where=places(), name="e2e"))
+    except Refused:
+        return  # the tests say so
+    if mode_of(found):
+        config.stash[WITNESS] = evidence().start(found.where.kubeconfig)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End the witness; what it wrote is kept for the tests that come last, and for no longer."""
+    config = session.config
+    if witness := config.stash.get(WITNESS, None):
+        witness.communicate()  # which closes its input
+        if config.option.markexpr != FIRST_PARTS:
+            evidence().remove()
+
+
 @pytest.fixture(scope="session")
 def place(worker_id: str) -> Place:
     """Where this worker of the test run types its commands; credentials are not shared."""
     found = Place(where=places(), name=f"e2e-{worker_id}")
+    cluster_is_ours(found)
+    return found
+
+
+def cluster_is_ours(found: Place) -> None:
+    """Make sure that tests may use the cluster.
+
+    Raises:
+        Refused: It is another one than was asked for.
+    """
     asked = os.environ.get("CLUSTER_CONTEXT", "")
     command = ["kubectl", "config", "current-context", "--kubeconfig", str(found.where.kubeconfig)]
     environment = dict(found.machine.environment)
@@ -68,7 +106,6 @@ def place(worker_id: str) -> Place:
     except FileNotFoundError:  # nothing is built yet
         current = ""
     permit(mode_of(found), asked, current)
-    return found
 
 
 def is_busy(answer: Answer) -> bool:
