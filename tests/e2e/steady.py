@@ -6,8 +6,8 @@
 Standard library only: it runs beside the engine, outside of the project's environment. Every
 request has a connection of its own and is never sent again; each reads the CA file anew. CONFIG
 has `host`, `port`, `ca`, `login`, `pushes` and `pulls` (each second), `stop` (a file) and `log` (a
-file: one JSON line for each image pushed or pulled: when it began, what it was, `ok` or the status
-or error, and where).
+file: one JSON line for each image pushed or pulled: when it began and ended, what it was, `ok` or
+the status or error, and where).
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Client:
                 act(number)
             except (OSError, http.client.HTTPException, RefusedError) as error:
                 outcome = f"{type(error).__name__}: {error}"
-            line = {"at": began, "what": act.__name__, "outcome": outcome}
+            line = {"at": began, "ended": time.time(), "what": act.__name__, "outcome": outcome}
             self.log.write(json.dumps(line) + "\n")
             number += 1
             pause.wait(max(0.0, began + 1 / rate - time.time()))

@@ -46,7 +46,7 @@ def test_users_passwords_and_rules_change_under_traffic_without_a_failed_request
             narrowed.wait_for("pull", "ok")
         times["rule narrowed"] = last_push(narrowed) - accepted
         assert {line["what"] for line in narrowed.failed()} == {"push"}
-        assert all(line["at"] > accepted - 1 for line in narrowed.failed())
+        assert all(line["ended"] > accepted - 1 for line in narrowed.failed())
         until(lambda: status(tenant, f"ci:{old}"), lambda code: code == 401)
         assert status(tenant, f"ci:{new}") == 200
         times["user removed"] = took(
