@@ -15,6 +15,7 @@ from collections.abc import Mapping
 import pytest
 
 from clusterkit.places import NODE
+from demo.garbage import JOB
 from demo.names import NAMESPACE, REGISTRY
 from e2e.evidence import evidence, report
 from e2e.kinds import KINDS
@@ -46,7 +47,7 @@ LOGS = {  # whose logs a run of all tests has; namespace and how the pod's name 
     "cais-system_cais-operator-",
     "cais-system_cais-node-trust-",
     f"{NAMESPACE}_{REGISTRY}-",
-    f"{NAMESPACE}_{REGISTRY}-gc-",
+    f"{NAMESPACE}_{JOB}-",
 }
 PROCESSES = "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'"
 
