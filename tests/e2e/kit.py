@@ -50,7 +50,7 @@ def until(ask: Callable[[], T], good: Callable[[T], bool], *, seconds: float = P
 
 # What docker says while it does not know a name yet, or still has the address of a Service that
 # is no more; anything else is the registry's own answer.
-NOT_REACHED = ("lookup", "waiting for connection", "connection refused")
+NOT_REACHED = ("lookup", "waiting for connection", "connection refused", "i/o timeout")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
