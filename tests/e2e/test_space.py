@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pushes and pulls go on beside everything that makes or takes room."""
 
+import hashlib
 import json
 import os
 import time
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +44,25 @@ def tags(tenant: Tenant) -> set[str]:
     return set(tenant.ask("/v2/load/app/tags/list", user=user)[1].get("tags") or ())
 
 
-def fill(tenant: Tenant, folder: Path) -> None:
-    """Push a layer that leaves less than the reserve."""
-    (folder / "big").write_bytes(os.urandom(60 << 20))
-    tenant.cluster.must("tar", "-C", str(folder), "-cf", f"{folder}/big.tar", "big")
-    target = f"{tenant.address}/load/big:1"
-    append = ["crane", "append", "--oci-empty-base", "-f", f"{folder}/big.tar", "-t", target]
-    tenant.cluster.must(*append, beside=True)
+def push_layer(tenant: Tenant, folder: Path, kib: int) -> str:
+    """Push a layer of so many KiB in one request; return the status."""
+    file, content = folder / "layer", os.urandom(kib << 10)
+    file.write_bytes(content)
+    user = "admin:" + tenant.secret("team-admin", "password")
+    authority = str(tenant.cluster.place.work / "ca.crt")
+    command = ["curl", "--silent", "--show-error", "--cacert", authority, "--user", user]
+    command += ["--output", "/dev/null", "--write-out", "%{http_code}"]
+    command += ["--header", "Content-Type: application/octet-stream", "--data-binary", f"@{file}"]
+    path = f"/v2/load/big/blobs/uploads/?digest=sha256:{hashlib.sha256(content).hexdigest()}"
+    return tenant.cluster.must(*command, f"https://{tenant.address}{path}", beside=True)
+
+
+def fill(tenant: Tenant, load: Load, folder: Path) -> None:
+    """Push smaller and smaller layers until each size is refused, and so is what others push."""
+    assert push_layer(tenant, folder, 60 << 10) == "201"
+    for kib in (6 << 10, 512, 32):
+        until(partial(push_layer, tenant, folder, kib), lambda status: status == "507")
+    load.wait_for("push", "RefusedError: 507")
 
 
 def test_nothing_fails_beside_collection_retention_quota_growth_and_a_full_disk(
@@ -76,8 +90,7 @@ def test_nothing_fails_beside_collection_retention_quota_growth_and_a_full_disk(
         load.wait_for("push", "ok")
 
         patch(tenant, {"retention": None})
-        fill(tenant, tmp_path)
-        fill_rest(tenant, load, tmp_path)
+        fill(tenant, load, tmp_path)
         until(lambda: look(tenant), is_under_pressure)
         collect(tenant)
         patch(tenant, {"storage": {"volume": {"size": "256Mi"}}})
@@ -88,19 +101,6 @@ def test_nothing_fails_beside_collection_retention_quota_growth_and_a_full_disk(
         )
     assert tenant.pod()["metadata"]["uid"] == pod
     report(load)
-
-
-def fill_rest(tenant: Tenant, load: Load, folder: Path) -> None:
-    """Push layers until one is refused, and so are those of others."""
-    command = ["crane", "append", "--oci-empty-base", "-f", f"{folder}/rest.tar", "-t"]
-
-    def push() -> int:
-        (folder / "rest").write_bytes(os.urandom(6 << 20))
-        tenant.cluster.must("tar", "-C", str(folder), "-cf", f"{folder}/rest.tar", "rest")
-        return tenant.cluster.run(*command, f"{tenant.address}/load/rest:1", beside=True).code
-
-    until(push, lambda code: code != 0)
-    load.wait_for("push", "RefusedError: 507")
 
 
 def is_under_pressure(registry: Mapping[str, Any]) -> bool:
