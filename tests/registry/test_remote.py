@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
 from itertools import count
 
 import pytest
@@ -12,8 +13,8 @@ from cais_registry.remote.client import Client
 from cais_registry.remote.pages import pages
 from cais_registry.remote.site import Site, parse_source, site_of
 from cais_registry.remote.tokens import Login
-from cais_registry.remote.transport import Transport
-from cais_registry.services.sources import SourceRefused
+from cais_registry.remote.transport import Response, Transport
+from cais_registry.services.sources import SourceLost, SourceRefused
 from support.fake_registry import Asked, Reply, fake_registry
 
 
@@ -49,6 +50,24 @@ def test_nobody_is_sent_from_https_to_http() -> None:
         secure.check_not_weaker(plain)
     for one, other in ((plain, secure), (secure, secure), (plain, plain)):
         one.check_not_weaker(other)
+
+
+def test_an_answer_is_closed_where_its_challenge_cannot_be_met() -> None:
+    answers: list[Response] = []
+
+    class Watched(Transport):
+        def send(self, method: str, url: str, headers: Mapping[str, str]) -> Response:
+            answers.append(super().send(method, url, headers))
+            return answers[-1]
+
+    with fake_registry() as fake:
+        challenge = 'Bearer realm="http://127.0.0.2/token"'  # it wants the password, unallowed
+        fake.rule = lambda _: Reply(status=401, headers={"WWW-Authenticate": challenge})
+        login = Login(site=site_of(fake.url), basic="Basic eA==")
+        client = Client(Watched(ssl.create_default_context()), login)
+        with pytest.raises(SourceLost, match="allow it with --auth-host"):
+            client.get("/v2/app/tags/list", "repository:app:pull")
+    assert [answer.closed for answer in answers] == [True]
 
 
 BEARER = Bearer(realm="https://a/t", service="s, with a comma")

@@ -86,10 +86,18 @@ class Client:
             is_last = attempt == _MOST_LOGINS - 1
             if response.status != _UNAUTHORIZED or is_last:
                 break
-            if not self._tokens.answer(response, scope, sent):
+            if not self._answer(response, scope, sent):
                 break
             response.close()
         return response
+
+    def _answer(self, response: Response, scope: str, sent: str | None) -> bool:
+        """Get a login that a refusal asks for; False where there is none."""
+        try:
+            return self._tokens.answer(response, scope, sent)
+        except Exception:
+            response.close()
+            raise
 
 
 def _explain(response: Response) -> str:
