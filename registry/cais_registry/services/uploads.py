@@ -188,10 +188,8 @@ class Uploads:
             async with self._within_room(ref):
                 return await self._finish(ref, digest, chunk, room, is_ours_alone=True)
         except BaseException:
-            await to_its_end(self._publisher.drop(ref.id.value))
+            await self._drop(ref)
             raise
-        finally:
-            self._sessions.forget(ref)
 
     async def adopt(
         self,
