@@ -11,7 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-OPERATOR: Final = ("cais-operator", "kopf")  # our client, and the library that tells of Registries
+# our client, and the library that tells of Registries; the other operator that is measured
+OPERATOR: Final = ("cais-operator", "kopf", "PrometheusOperator")
 WRITES: Final = ("create", "update", "patch", "delete", "deletecollection")
 
 
@@ -41,7 +42,7 @@ class Request:
 
     @property
     def is_ours(self) -> bool:
-        """Whether the operator has asked."""
+        """Whether the operator that is measured has asked."""
         return self.agent.startswith(OPERATOR)
 
 

@@ -88,11 +88,6 @@ def path(namespace: str, name: str = "") -> str:
     return f"{base}/{name}" if name else base
 
 
-def create(api: ApiServer, count: int) -> None:
-    """Create them, a few at a time."""
-    at_once(lambda key: create_one(api, key), keys(count))
-
-
 def create_one(api: ApiServer, key: tuple[str, str]) -> None:
     """Create one, with a user."""
     api.request(

@@ -18,7 +18,7 @@ from collections import Counter
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, ClassVar, Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "hack"))
@@ -67,7 +67,11 @@ class Row:
 
 
 class Measurement:
-    """One count of Registries."""
+    """One count of Registries; what a peer's operator does otherwise is in the methods below."""
+
+    resource: ClassVar[str] = "registries"
+    idle: ClassVar[float] = RESYNC * PERIODS  # seconds
+    between: ClassVar[float] = 0.0  # seconds without a request before the next edit
 
     def __init__(self, api: ApiServer, folder: Path, count: int) -> None:
         self._api, self._folder = api, folder
@@ -80,11 +84,11 @@ class Measurement:
         places.append({"metadata": {"name": SYSTEM}})
         operated.at_once(lambda one: self._api.request("POST", "/api/v1/namespaces", one), places)
         with self._operator() as one:
-            wait_for(lambda: one.leads() and one.fetch("/readyz")[1] == "ok\n", "it is ready")
+            wait_for(lambda: self._is_ready(one), "it is ready")
             self._create(one)
             self._edit(one)
         begin = time.monotonic()
-        with self._operator(f"--resync={RESYNC:.0f}") as again:
+        with self._operator(*self._second()) as again:
             self._restart(again, begin)
             self._idle(again)
         return self.row
@@ -95,27 +99,29 @@ class Measurement:
     def _create(self, one: Operator) -> None:
         self._note("started", one)
         self._audit.more()
-        operated.create(self._api, self.row.count)
-        seen = self._until_done(one, "patch registries/status", self.row.count)
-        begin = min(one.begun for one in seen if (one.verb, one.resource) == _CREATED)
+        operated.at_once(self._create_one, operated.keys(self.row.count))
+        seen = self._until_done(one, f"patch {self.resource}/status", self.row.count)
+        begin = min(
+            one.begun for one in seen if (one.verb, one.resource) == ("create", self.resource)
+        )
         asked = of_operator(seen)
         self.row.created = max(one.ended for one in asked if one.is_write) - begin
         self.row.creating = kinds(asked)
         self._note("created", one)
 
     def _edit(self, one: Operator) -> None:
-        """One after the other, of Registries all over: a schedule, which a CronJob has."""
+        """One after the other, of Registries all over: a field that a child has."""
         every = operated.keys(self.row.count)
         for number in range(EDITS):
             namespace, name = every[number * 37 % len(every)]
-            schedule = f"{number % 60} {4 + number // 60} 1 * *"
-            change = {"spec": {"garbageCollection": {"schedule": schedule}}}
-            self._api.merge(operated.path(namespace, name), change)
-            seen = self._until(lambda seen, child=f"{name}-gc": _child(seen, child) is not None)
-            edit = next(one for one in seen if one.resource == "registries" and not one.is_ours)
-            child = _child(seen, f"{name}-gc")
+            self._api.merge(self._path(namespace, name), self._change(number))
+            wanted = self._child(name)
+            seen = self._until(lambda seen, wanted=wanted: _write(seen, *wanted) is not None)
+            edit = next(one for one in seen if one.resource == self.resource and not one.is_ours)
+            child = _write(seen, *wanted)
             assert child is not None
             self.row.edits.append(child.ended - edit.begun)
+            seen += self._until_quiet(self.between)
             self.row.editing += kinds(of_operator(seen))
         self.row.editing += kinds(of_operator(self._until_quiet()))
         self._note("edited", one)
@@ -123,14 +129,14 @@ class Measurement:
     def _idle(self, one: Operator) -> None:
         self._audit.more()
         before = usage(one.process.pid).cpu
-        time.sleep(RESYNC * PERIODS)
+        time.sleep(self.idle)
         self.row.idling = kinds(one for one in self._audit.more() if one.is_ours)
         self._note("settled", one)
         self.row.idle_cpu = self.row.usage["settled"].cpu - before
 
     def _restart(self, one: Operator, begin: float) -> None:
         self._audit.more()
-        wait_for(lambda: one.reconciles() >= self.row.count, "all were looked at", 600)
+        wait_for(lambda: self._looks(one) >= self.row.count, "all were looked at", 600)
         self.row.restart = time.monotonic() - begin
         self.row.restarting = kinds(of_operator(self._until_quiet()))
         self._note("restarted", one)
@@ -152,13 +158,13 @@ class Measurement:
     def _until_done(self, one: Operator, what: str, times: int) -> list[Request]:
         """Read until something was done so often, and then until nothing more is asked."""
         seen = self._until(lambda seen: kinds(of_operator(seen))[what] >= times)
-        wait_for(lambda: operated.is_idle(one), "the queue is empty", 3600)
+        wait_for(lambda: self._is_idle(one), "the queue is empty", 3600)
         return seen + self._until_quiet()
 
-    def _until_quiet(self) -> list[Request]:
+    def _until_quiet(self, quiet: float = QUIET) -> list[Request]:
         seen: list[Request] = []
         since = time.monotonic()
-        while time.monotonic() - since < QUIET:
+        while time.monotonic() - since < quiet:
             new = self._audit.more()
             if of_operator(new):
                 since = time.monotonic()
@@ -166,12 +172,38 @@ class Measurement:
             time.sleep(0.2)
         return seen
 
+    def _second(self) -> tuple[str, ...]:
+        """Arguments of the process that is started anew."""
+        return (f"--resync={RESYNC:.0f}",)
 
-_CREATED: Final = ("create", "registries")
+    def _is_ready(self, one: Operator) -> bool:
+        return one.leads() and one.fetch("/readyz")[1] == "ok\n"
+
+    def _is_idle(self, one: Operator) -> bool:
+        return operated.is_idle(one)
+
+    def _looks(self, one: Operator) -> float:
+        return one.reconciles()
+
+    def _create_one(self, key: tuple[str, str]) -> None:
+        operated.create_one(self._api, key)
+
+    def _path(self, namespace: str, name: str) -> str:
+        return operated.path(namespace, name)
+
+    def _change(self, number: int) -> dict[str, Any]:
+        """An edit: a schedule, which a CronJob has."""
+        schedule = f"{number % 60} {4 + number // 60} 1 * *"
+        return {"spec": {"garbageCollection": {"schedule": schedule}}}
+
+    def _child(self, name: str) -> tuple[str, str]:
+        """Resource and name of what has the edited field."""
+        return "cronjobs", f"{name}-gc"
 
 
-def _child(seen: list[Request], name: str) -> Request | None:
-    return next((one for one in of_operator(seen) if one.is_write and one.key[1] == name), None)
+def _write(seen: list[Request], resource: str, name: str) -> Request | None:
+    wanted = (one for one in of_operator(seen) if one.is_write and one.resource == resource)
+    return next((one for one in wanted if one.key[1] == name), None)
 
 
 def main() -> None:

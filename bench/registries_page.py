@@ -31,26 +31,38 @@ run of each.
 
 def write(rows: Sequence[Row], pages: Iterable[Path]) -> None:
     """Print the table, and put it into pages."""
-    lines = [
-        "| Registries | " + " | ".join(f"{row.count:,}" for row in rows) + " |",
-        "|---" * (len(rows) + 1) + "|",
-        *(
-            f"| {words} | " + " | ".join(say(row) for row in rows) + " |"
-            for words, say in _LINES.items()
-        ),
-    ]
     first = rows[-1]
     children = round((_writes(first.creating) - _events(first.creating)) / first.count) - 1
     told = _METHOD.format(children=children, edits=len(first.edits), resync="30")
-    idle = ", ".join(sorted({kind for row in rows for kind in row.idling}))
-    text = f"{told}\n" + "\n".join(lines) + f"\n\nAll requests of the idle operator: {idle}."
+    text = f"{told}\n{table(rows, 'Registries', 'three periods')}"
     print(text)
     for page in pages:
         put_section(page, TITLE, text)
 
 
+_QUESTIONS: Final = ("create selfsubjectaccessreviews",)  # which store nothing
+
+
+def table(rows: Sequence[Row], what: str, idle: str) -> str:
+    """All figures, by count of the resource; and what was asked while it was idle for so long."""
+    lines = [
+        f"| {what} | " + " | ".join(f"{row.count:,}" for row in rows) + " |",
+        "|---" * (len(rows) + 1) + "|",
+        *(
+            f"| {words.format(idle=idle)} | " + " | ".join(say(row) for row in rows) + " |"
+            for words, say in _LINES.items()
+        ),
+    ]
+    asked = ", ".join(sorted({kind for row in rows for kind in row.idling})) or "none"
+    return "\n".join(lines) + f"\n\nAll requests of the idle operator: {asked}."
+
+
 def _writes(requests: Counter[str]) -> int:
-    return sum(number for kind, number in requests.items() if kind.split()[0] in WRITES)
+    return sum(
+        number
+        for kind, number in requests.items()
+        if kind.split()[0] in WRITES and kind not in _QUESTIONS
+    )
 
 
 def _events(requests: Counter[str]) -> int:
@@ -93,7 +105,7 @@ _LINES: Final[dict[str, Callable[[Row], str]]] = {
     "P95": _quantile(95),
     "P99": _quantile(99),
     "calls for each edit": lambda row: f"{sum(row.editing.values()) / len(row.edits):.2f}",
-    "idle, three periods: calls but for the Lease and watches": lambda row: f"{_asked(row)}",
+    "idle, {idle}: calls but for the Lease and watches": lambda row: f"{_asked(row)}",
     "processor time of that ": lambda row: f"{row.idle_cpu:.1f} s",
     "restart until all are looked at": lambda row: f"{row.restart:.1f} s",
     "writes in it": lambda row: f"{_writes(row.restarting)}",
@@ -103,5 +115,5 @@ _LINES: Final[dict[str, Callable[[Row], str]]] = {
     "memory after edits": _memory("edited"),
     "peak": lambda row: f"{row.usage['edited'].peak:.0f} MiB",
     "memory after a restart": _memory("restarted"),
-    "memory of that after three idle periods": _memory("settled"),
+    "memory of that after {idle} idle": _memory("settled"),
 }

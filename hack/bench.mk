@@ -25,6 +25,11 @@ bench-operator: install ## The operator with up to 5,000 Registries at a real AP
 	$(PYTHON) hack/programs.py kube-apiserver etcd
 	$(BIN)/python bench/registries.py --write bench/page.md docs/benchmarks.md
 
+.PHONY: bench-peer-operator
+bench-peer-operator: install ## The same of the Prometheus Operator, for comparison (25 minutes on an idle machine)
+	$(PYTHON) hack/programs.py kube-apiserver etcd prometheus-operator
+	$(BIN)/python bench/peer_operator.py --write bench/page.md docs/benchmarks.md
+
 .PHONY: soak
 soak: install ## Live with the operator for an hour of edits, deletions and kills (MINUTES=60)
 	$(PYTHON) hack/programs.py kube-apiserver kube-controller-manager etcd

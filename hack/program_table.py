@@ -140,6 +140,13 @@ SOURCES = (
         packages={"distribution": "cmd/registry"},
         cgo=False,
     ),
+    # what `make bench-peer-operator` measures beside our operator
+    Source(
+        module="github.com/prometheus-operator/prometheus-operator",
+        version="v0.85.0",
+        packages={"prometheus-operator": "cmd/operator"},
+        cgo=False,
+    ),
 )
 
 # what a node image is made of, and what a person or a test drives the cluster with
