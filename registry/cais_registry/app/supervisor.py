@@ -23,15 +23,10 @@ from granian.log import LogLevels
 from granian.server.mp import MPServer
 
 from cais_registry.app import certificates, logs
+from cais_registry.app.draining import MOST, Draining
 from cais_registry.app.files import Files
 from cais_registry.app.listening import BACKLOG, connection_limit
 from cais_registry.app.relay import Relay
-
-RETIRE_SECONDS: Final = 3.0
-"""An old worker answers connections that it has accepted so long, and says that it closes them."""
-
-DRAIN_SECONDS: Final = 3600.0
-"""Running downloads have so long when a certificate was swapped."""
 
 _END_SECONDS: Final = 2
 """After the time for draining: a worker that does not end by itself is killed."""
@@ -39,6 +34,9 @@ _END_SECONDS: Final = 2
 _OVERLAP_SECONDS: Final = 0.5
 _POLL_SECONDS: Final = 1.0
 _LOOK_SECONDS: Final = 0.02
+_LAST_SECONDS: Final = 300.0
+"""A certificate this near to its end is replaced, whoever still drains."""
+
 _BUFFER_BYTES: Final = 256 * 1024
 """Of a connection; bounds its headers, and the pieces that bodies come in."""
 _logger = logging.getLogger("cais")
@@ -80,17 +78,20 @@ class Supervisor(MPServer):
         )
         self._untyped: Any = self  # granian's own annotations are incomplete
         self._relay = Relay(self._untyped.main_loop_interrupt)
+        self._look, self._taken_over = threading.Event(), threading.Event()
+        self._hangups = Relay(self._look)
         self._files = files
         self._listener = listener
-        self._draining: Any = None
+        self._draining = Draining()
         self._certificate: tuple[int, int] | None = None
         self._use_certificate()
         self.on_reload(self._use_certificate)
-        self.on_shutdown(self._stop_draining)
+        self.on_shutdown(self._draining.stop)
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
         self._relay.start()
+        self._hangups.start()
         threading.Thread(target=self._watch, name="watch", daemon=True).start()
         self.serve(target_loader=self._loader(), wrap_loader=False)
 
@@ -100,9 +101,8 @@ class Supervisor(MPServer):
         self._relay.ask(is_final=True)
 
     def signal_handler_reload(self, *_: object) -> None:
-        """Take a new worker; see `signal_handler_interrupt`."""
-        self._untyped.reload_signal = True
-        self._relay.ask()
+        """SIGHUP: look at all files now; see `signal_handler_interrupt`."""
+        self._hangups.ask()
 
     def _loader(self) -> Callable[[], Any]:
         files, listener, parent = self._files, self._listener, os.getpid()
@@ -110,7 +110,8 @@ class Supervisor(MPServer):
 
         def load() -> object:
             os.setpgid(0, 0)  # ctrl-c reaches the parent, which stops the worker in order
-            signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until there is something to retire
+            for number in (signal.SIGUSR1, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)  # until there is something to retire
             from cais_registry.app import worker  # noqa: PLC0415 - not in the parent's memory
 
             worker.die_with(parent)
@@ -120,12 +121,40 @@ class Supervisor(MPServer):
 
     def _watch(self) -> None:
         """A new certificate needs a new worker; everything else is taken by the worker itself."""
-        wake = threading.Event()
-        while not wake.wait(_POLL_SECONDS):
-            pair = self._files.loaded.pair
-            if self._files.poll() and self._files.loaded.pair != pair:
-                _logger.info("the certificate has changed: a new worker will serve it")
-                self.signal_handler_reload()
+        served = waiting = self._files.loaded.pair
+        while True:
+            if self._look.wait(_POLL_SECONDS):
+                self._look.clear()
+                self._hang_up()
+            self._files.poll()
+            wanted = self._files.loaded.pair
+            if wanted == served:
+                continue
+            if self._draining.has_room() or _ends_soon(served):
+                self._take_over()
+                served = waiting = wanted
+            elif waiting != wanted:
+                waiting = wanted
+                _logger.warning(
+                    "the certificate has changed: it is served as soon as one of %d workers"
+                    " that end older transfers has done so",
+                    MOST,
+                )
+
+    def _take_over(self) -> None:
+        """Have a new worker started, and wait until the old one drains."""
+        _logger.info("the certificate has changed: a new worker will serve it")
+        self._taken_over.clear()
+        self._untyped.reload_signal = True
+        self._relay.ask()
+        self._taken_over.wait()
+
+    def _hang_up(self) -> None:
+        """Workers look as well."""
+        _logger.info("SIGHUP: all files are looked at")
+        for worker in (*self.wrks, *self._draining.alive()):
+            if worker.is_alive():
+                os.kill(worker.inner.pid, signal.SIGHUP)
 
     def _use_certificate(self) -> None:
         pair = self._files.loaded.pair
@@ -158,11 +187,12 @@ class Supervisor(MPServer):
             self.wrks.insert(index, new)
             if old.is_alive():
                 threading.Event().wait(delay)
-                self._drain(old)
+                self._draining.add(old)
+        self._taken_over.set()
 
     def _stop_workers(self) -> None:
         """Let running requests finish; the time for it ends early when told to stop again."""
-        workers: list[Any] = [*self.wrks, *([self._draining] if self._draining else [])]
+        workers: list[Any] = [*self.wrks, *self._draining.alive()]
         again: list[int] = []  # an event's lock would be taken by handler and loop alike
         pause = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -176,21 +206,10 @@ class Supervisor(MPServer):
             pause.wait(_LOOK_SECONDS)
         super()._stop_workers()  # type: ignore[no-untyped-call]  # granian's annotations
 
-    def _drain(self, old: Any) -> None:  # noqa: ANN401 - granian's types
-        """Three steps: accept nothing more, end idle connections, end the rest by force."""
-        self._stop_draining()  # memory is planned for two workers, not for three
-        self._draining = old
-        os.kill(old.inner.pid, signal.SIGUSR1)
-        for seconds, step in ((RETIRE_SECONDS, old.terminate), (DRAIN_SECONDS, old.kill)):
-            timer = threading.Timer(seconds, step)
-            timer.daemon = True
-            timer.start()
 
-    def _stop_draining(self) -> None:
-        if self._draining is not None and self._draining.is_alive():
-            _logger.warning("a worker that still served an old download was stopped")
-            self._draining.kill()
-        self._draining = None
+def _ends_soon(pair: certificates.Pair | None) -> bool:
+    validity = None if pair is None else certificates.validity(pair)
+    return validity is not None and validity.end - time.time() < _LAST_SECONDS
 
 
 def run(files: Files, listener: socket.socket) -> None:

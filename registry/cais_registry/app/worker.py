@@ -81,6 +81,7 @@ class Worker:
         self._issuers.take(files.loaded)
         self._policy = policy(files.loaded)
         self._lines = Lines(logs.write_out)
+        self._look = asyncio.Event()
         self._application: Application | None = None
         self._door: Door | None = None
         self._certificate = files.certificate_hash()
@@ -113,6 +114,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGUSR1, self._retire)
         loop.add_signal_handler(signal.SIGUSR2, self._drain)
+        loop.add_signal_handler(signal.SIGHUP, self._look.set)
         await send({"type": "lifespan.startup.complete"})
         await receive()
         for task in tasks:
@@ -214,7 +216,9 @@ class Worker:
         error = None
         _warn(self._files.loaded.settings.retention)
         while True:
-            await asyncio.sleep(POLL_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._look.wait(), POLL_SECONDS)
+            self._look.clear()
             before = self._files.loaded
             self._files.poll()
             now = self._files.loaded

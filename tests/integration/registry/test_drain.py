@@ -11,18 +11,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from support.registry import DEADLINE, Answer, Server, digest_of, running, wait_until
+from support.transfers import download
 
 BLOB = os.urandom(32 << 20)
-
-
-@contextmanager
-def download(server: Server) -> Iterator[http.client.HTTPResponse]:
-    """Begin to read a blob that fits into no buffer."""
-    with closing(server.connect()) as connection:
-        connection.request("GET", f"/v2/a/blobs/{digest_of(BLOB)}")
-        with connection.getresponse() as answer:
-            assert answer.status == 200
-            yield answer
 
 
 @contextmanager
@@ -51,7 +42,7 @@ def test_what_runs_is_finished_and_what_comes_is_told_to_come_back(tmp_path: Pat
     content = os.urandom(1 << 20)
     with running(tmp_path, config={"timeouts": {"drain": "2m"}}) as server:
         server.push_blob("a", BLOB)
-        with download(server) as reading, upload(server, content) as writing:
+        with download(server, BLOB) as reading, upload(server, content) as writing:
             server.process.send_signal(signal.SIGTERM)
             answer = refused(server)
             assert (answer.status, answer.code, answer["Retry-After"]) == (503, "UNAVAILABLE", "5")
@@ -75,7 +66,7 @@ def test_a_server_that_does_nothing_stops_at_once(tmp_path: Path) -> None:
 def test_the_end_comes_when_the_time_is_over(tmp_path: Path) -> None:
     with running(tmp_path, config={"timeouts": {"drain": "1s"}}) as server:
         server.push_blob("a", BLOB)
-        with download(server):
+        with download(server, BLOB):
             server.process.send_signal(signal.SIGTERM)
             server.process.wait(DEADLINE)
 
@@ -83,7 +74,7 @@ def test_the_end_comes_when_the_time_is_over(tmp_path: Path) -> None:
 def test_the_end_comes_when_told_a_second_time(tmp_path: Path) -> None:
     with running(tmp_path, config={"timeouts": {"drain": "1h"}}) as server:
         server.push_blob("a", BLOB)
-        with download(server):
+        with download(server, BLOB):
             server.process.send_signal(signal.SIGTERM)
             refused(server)
             server.process.send_signal(signal.SIGTERM)

@@ -4,134 +4,58 @@ from __future__ import annotations
 import socket
 import ssl
 import subprocess
-import threading
 from contextlib import ExitStack, closing
-from http.client import HTTPConnection
 from pathlib import Path
-from typing import Self
 
 import pytest
 
-from support.registry import Server, digest_of, make_certificate, running, wait_until
-
-
-def served(server: Server) -> str:
-    """The certificate that a new connection gets."""
-    return ssl.get_server_certificate(server.address)
-
-
-def publish(folder: Path, name: str) -> Path:
-    """Make a certificate and publish it as the kubelet does: by swapping a link."""
-    made = folder / f"..{name}"
-    made.mkdir()
-    cert, key = make_certificate(made, name)
-    cert.rename(made / "tls.crt")
-    key.rename(made / "tls.key")
-    link = folder / "..new"
-    link.symlink_to(made.name)
-    link.replace(folder / "..data")
-    return made / "tls.crt"
+from support.certificate_swaps import (
+    CLIENTS,
+    PER_SECOND,
+    Client,
+    flags,
+    make_secret,
+    ping,
+    publish,
+    served,
+    wait_for_another,
+    wait_for_more,
+)
+from support.registry import digest_of, running, wait_until
 
 
 @pytest.fixture
 def secret(tmp_path: Path) -> Path:
-    folder = tmp_path / "tls"
-    folder.mkdir()
-    publish(folder, "first")
-    for name in ("tls.crt", "tls.key"):
-        (folder / name).symlink_to(f"..data/{name}")
-    return folder
-
-
-def flags(secret: Path) -> list[str]:
-    return ["--tls-cert", str(secret / "tls.crt"), "--tls-key", str(secret / "tls.key")]
-
-
-def wait_for_another(server: Server, old: str) -> None:
-    wait_until(lambda: served(server) != old, what="the new certificate is served")
-
-
-class Loop:
-    """Sends requests without a pause until told to stop."""
-
-    def __init__(self, server: Server, trusted: Path, path: str) -> None:
-        self.count = 0
-        self.failures: list[BaseException | int] = []
-        self._server, self._path, self._stop = server, path, threading.Event()
-        server.ca = trusted
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                status = self._server.ask("GET", self._path).status
-            except OSError as error:
-                self.failures.append(error)
-            else:
-                self.count += 1
-                if status != 200:
-                    self.failures.append(status)
-
-    def wait_for(self, count: int) -> None:
-        wait_until(lambda: self.count > count, what="more requests were answered")
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
+    return make_secret(tmp_path)
 
 
 def test_a_certificate_is_swapped_without_a_failed_request(tmp_path: Path, secret: Path) -> None:
+    """Neither for clients that connect anew, nor for those that keep a connection."""
     trusted = tmp_path / "ca.crt"
     trusted.write_bytes((secret / "tls.crt").read_bytes())
     with running(tmp_path, *flags(secret)) as server:
-        digest = server.push_blob("a", b"x" * 500_000)
+        server.ca = trusted
+        large, small = (server.push_blob("a", b"x" * size) for size in (500_000, 5000))
         (old_worker,) = server.workers
         for name in ("second", "third"):
             before = served(server)
             new = publish(secret, name)
             with trusted.open("ab") as bundle:
                 bundle.write(new.read_bytes())
-            with Loop(server, trusted, f"/v2/a/blobs/{digest}") as loop:
+            with ExitStack() as stack:
+                kept = [Client(server, f"/v2/a/blobs/{small}", PER_SECOND) for _ in range(CLIENTS)]
+                anew = Client(server, f"/v2/a/blobs/{large}")
+                clients = [stack.enter_context(one) for one in (anew, *kept)]
                 wait_for_another(server, before)
-                done = loop.count
                 wait_until(lambda: len(server.workers) == 1, what="the old worker has ended")
-                loop.wait_for(done + 20)
-            assert loop.failures == []
+                wait_for_more(clients)
+            assert [one.failures for one in clients] == [[]] * len(clients)
             assert served(server) == new.read_text()
         assert server.workers != [old_worker]
         found = server.ask("GET", "/cais/v1/config").json
         wanted = digest_of((secret / "tls.crt").read_bytes()).removeprefix("sha256:")
         assert found["files"] == {str(secret / "tls.crt"): wanted}
         assert found["error"] is None
-
-
-def test_a_running_download_survives_the_swap(tmp_path: Path, secret: Path) -> None:
-    content = bytes(range(256)) * 65536  # 16 MiB: more than all buffers on the way
-    with running(tmp_path, *flags(secret)) as server:
-        digest = server.push_blob("a", content)
-        old = served(server)
-        connection = server.connect()
-        connection.request("GET", f"/v2/a/blobs/{digest}")
-        answer = connection.getresponse()
-        first = answer.read(1000)
-        server.ca = publish(secret, "second")
-        wait_for_another(server, old)
-        assert first + answer.read() == content
-        connection.close()
-        wait_until(lambda: len(server.workers) == 1, what="the old worker has ended")
-
-
-def ping(connection: HTTPConnection) -> str | None:
-    """Send a request; return what the answer says of the connection."""
-    connection.request("GET", "/v2/")
-    answer = connection.getresponse()
-    answer.read()
-    assert answer.status == 200
-    return answer.headers["Connection"]
 
 
 def test_a_connection_without_a_request_yet_is_answered_after_the_swap(
