@@ -6,9 +6,14 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+
+
+def run(*command: str | Path) -> None:
+    """Run a program that has to succeed."""
+    subprocess.run(command, check=True)
 
 
 @contextmanager
@@ -18,13 +23,43 @@ def ext4(folder: Path, *, mib: int = 64, inodes: int = 4096) -> Iterator[None]:
     image = folder.with_suffix(".img")
     with image.open("wb") as file:
         file.truncate(mib << 20)
-    subprocess.run(["mkfs.ext4", "-q", "-m", "0", "-N", str(inodes), image], check=True)
-    subprocess.run(["mount", "-o", "loop", image, folder], check=True)
+    run("mkfs.ext4", "-q", "-m", "0", "-N", str(inodes), image)
+    run("mount", "-o", "loop", image, folder)
     try:
         yield
     finally:
-        subprocess.run(["umount", folder], check=True)  # the device goes with the mount
+        run("umount", folder)  # the device goes with the mount
         image.unlink()
+
+
+@contextmanager
+def ext4_over_tmpfs(folder: Path, *, mib: int = 64) -> Iterator[Callable[[], None]]:
+    """Mount a file system with room on it, on a file of a small tmpfs.
+
+    What is yielded syncs all, then fills the tmpfs: from then on the disk fails each write to a
+    block that was never written, and takes others. There is no journal, which would end it all.
+    """
+    below = folder.with_suffix(".below")
+    image, filler = below / "img", below / "filler"
+
+    def fail() -> None:
+        run("sync", "-f", folder)
+        with suppress(OSError):
+            filler.write_bytes(bytes(8 << 20))
+
+    with ExitStack() as stack:
+        for made in (below, folder):
+            made.mkdir()
+        run("mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", below)
+        stack.callback(run, "umount", "--lazy", below)
+        with image.open("wb") as file:
+            file.truncate(mib << 20)
+        options = ("-b", "4096", "-m", "0", "-O", "^has_journal")  # one group of blocks
+        run("mkfs.ext4", "-q", *options, image)
+        run("mount", "-o", "loop", image, folder)
+        stack.callback(run, "umount", folder)
+        stack.callback(filler.unlink, missing_ok=True)
+        yield fail
 
 
 @contextmanager
@@ -43,7 +78,7 @@ def last_byte_taken(folder: Path) -> Iterator[None]:
         yield
     finally:
         path.unlink()
-        subprocess.run(["sync", "-f", folder], check=True)
+        run("sync", "-f", folder)
 
 
 @contextmanager

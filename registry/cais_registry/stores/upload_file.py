@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from cais_registry.model.digest import Digest
 from cais_registry.stores.blobstore import Busy
 from cais_registry.stores.files import Files, check_room, digest_of, translated
+from cais_registry.stores.write_back import WriteBack
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -64,6 +65,7 @@ class UploadFile:
             os.close(self._descriptor)
             raise Busy from None
         self.size = os.fstat(self._descriptor).st_size
+        self._write_back = WriteBack(self._descriptor, self.size)
         self._hash = hasher[0] if hasher is not None and hasher[1] == self.size else None
         self._pending: asyncio.Future[Any] | None = None
         self._failed: Exception | None = None
@@ -122,6 +124,7 @@ class UploadFile:
             self._check_room(sum(map(len, pieces)))
             for piece in pieces:
                 self._append_all(piece)
+            self._write_back.grown(self.size)
         except OSError as error:
             self._failed = translated(error)
             raise self._failed from error
