@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,6 @@ from cais_registry.stores import layout
 from cais_registry.stores.layout import (
     UnusableData,
     blob_key,
-    filesystem,
-    is_network,
     lock,
     make,
     manifest_key,
@@ -30,10 +29,40 @@ def test_keys_carry_the_digest_and_something_unique() -> None:
 
 def test_only_one_server_uses_a_folder(tmp_path: Path) -> None:
     held = lock(tmp_path / "data")
-    with pytest.raises(UnusableData, match="in use by another server"):
+    who = rf"by another server \(process {os.getpid()} on host {socket.gethostname()}, since 20"
+    with pytest.raises(UnusableData, match=who):
         lock(tmp_path / "data")
     os.close(held)
     os.close(lock(tmp_path / "data"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\0" * 100,
+        b"host=a pid=0 since=2026-11-27T10:00:00Z\n",
+        b"host=a pid=1 since=yesterday\n",
+        b"host=\x1b[2J pid=1 since=2026-11-27T10:00:00Z\n",
+        b"host=" + b"a" * 300 + b" pid=1 since=2026-11-27T10:00:00Z\n",
+        b"host=a pid=1 since=2026-11-27T10:00:00Z and more\n",
+        b"x" * 1_000_000,
+    ],
+)
+def test_what_is_no_name_of_a_holder_is_not_repeated(tmp_path: Path, content: bytes) -> None:
+    held = lock(tmp_path)
+    (tmp_path / "lock").write_bytes(content)
+    with pytest.raises(UnusableData) as refused:
+        lock(tmp_path)
+    assert str(refused.value) == f"{tmp_path} is in use by another server: stop that one first"
+    os.close(held)
+
+
+def test_a_shorter_name_takes_the_place_of_a_longer_one(tmp_path: Path) -> None:
+    (tmp_path / "lock").write_text("x" * 1000)
+    os.close(lock(tmp_path))
+    (line,) = (tmp_path / "lock").read_text().splitlines()
+    assert line.startswith(f"host={socket.gethostname()} pid={os.getpid()} since=")
 
 
 def test_the_lock_is_held_until_the_last_heir_has_ended(tmp_path: Path) -> None:
@@ -72,45 +101,3 @@ def test_a_folder_that_cannot_be_is_told_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(UnusableData, match="cannot be used as data folder") as refused:
         make(tmp_path / "file" / "data")
     assert "\n" not in str(refused.value)
-
-
-MOUNTS = """\
-22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw
-30 22 0:26 / /data rw - nfs4 server:/export rw
-31 30 0:27 / /data/local rw - xfs /dev/vdb rw
-32 22 0:28 / /with\\040space rw master:3 propagate_from:2 - fuse.sshfs host: rw
-33 22 0:29 / /database rw - btrfs /dev/vdc rw
-"""
-
-
-@pytest.mark.parametrize(
-    ("path", "kind", "network"),
-    [
-        ("/", "ext4", False),
-        ("/var/lib", "ext4", False),
-        ("/data", "nfs4", True),
-        ("/data/x/y", "nfs4", True),
-        ("/data/local/x", "xfs", False),
-        ("/with space/x", "fuse.sshfs", True),
-        ("/database", "btrfs", False),
-    ],
-)
-def test_the_kind_of_file_system_is_found(path: str, kind: str, network: bool) -> None:
-    found = filesystem(MOUNTS, Path(path))
-    assert (found, is_network(found)) == (kind, network)
-
-
-@pytest.mark.parametrize("kind", ["nfs", "cifs", "smb3", "9p", "fuse.s3fs", "fuse.glusterfs"])
-def test_network_file_systems_are_known(kind: str) -> None:
-    assert is_network(kind)
-
-
-@pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "zfs", "overlay", "tmpfs", "fuse.lxcfs"])
-def test_local_file_systems_are_known(kind: str) -> None:
-    assert not is_network(kind)
-
-
-def test_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layout, "filesystem", lambda mountinfo, path: "nfs4")  # noqa: ARG005 - stands for the real one
-    with pytest.raises(UnusableData, match=r"network file system \(nfs4\)"):
-        make(tmp_path / "data")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Serves a disk as a file system: `python -m support.fuse_disk FOLDER STATE [SEED]`.
+"""Serves a disk as a file system: `python -m support.fuse_disk FOLDER STATE KIND [SEED]`.
 
 Killing this process is the end of the power: only what is on the platter was ever there.
 """
@@ -156,8 +156,8 @@ class Operations:
             self._disk.sync(self._handles[fh])
 
 
-def main(folder: str, state: str, seed: str | None = None) -> None:
-    """Serve the file system until the power is cut."""
+def main(folder: str, state: str, kind: str, seed: str | None = None) -> None:
+    """Serve the file system, as `fuse.KIND`, until the power is cut."""
     import mfusepy  # noqa: PLC0415 - looks for the library of the system when it is imported
 
     # mfusepy 3.1 forgets the handle here, which is all that a file without a name has
@@ -166,7 +166,7 @@ def main(folder: str, state: str, seed: str | None = None) -> None:
     chance = None if seed is None else Random(seed)  # noqa: S311 - no secret
     disk = Disk(Path(state) / "log", chance)
     operations = Operations(disk, Path(state))
-    mfusepy.FUSE(operations, folder, foreground=True, subtype="powerloss")
+    mfusepy.FUSE(operations, folder, foreground=True, subtype=kind)
 
 
 if __name__ == "__main__":

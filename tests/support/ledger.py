@@ -6,6 +6,7 @@ What is in a ledger is looked for after the server was killed, or after the powe
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import json
 import os
@@ -215,6 +216,17 @@ def crash(
     for thread in threads:
         thread.join()
     wait_until(lambda: not any(map(is_alive, workers)), what="no worker outlives its parent")
+    wait_until(lambda: is_free(server.data), what="nor does what deletes files for it")
+
+
+def is_free(data: Path) -> bool:
+    """Whether no process has the lock of a data folder any more."""
+    with (data / "lock").open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
 
 
 def fsck(data: Path, *options: str) -> set[tuple[str, str]]:

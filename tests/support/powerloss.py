@@ -15,6 +15,9 @@ from pathlib import Path
 
 from support.registry import wait_until
 
+LOCAL = "mergerfs"
+"""A file system over FUSE that is known to be of one machine, as the disk is."""
+
 
 class PowerLossDisk:
     """A mounted disk whose power can be cut.
@@ -23,7 +26,8 @@ class PowerLossDisk:
         folder: Where it is mounted while the power is on.
     """
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, kind: str) -> None:
+        self._kind = kind
         self.folder = place / "disk"
         self._state = place / "platter"
         self._process: subprocess.Popen[bytes] | None = None
@@ -36,7 +40,8 @@ class PowerLossDisk:
         Args:
             seed: Of the chance by which unsynced parts become durable; None for none ever.
         """
-        arguments = [str(self.folder), str(self._state), *([] if seed is None else [str(seed)])]
+        arguments = [str(self.folder), str(self._state), self._kind]
+        arguments += [] if seed is None else [str(seed)]
         process = subprocess.Popen(
             [sys.executable, "-m", "support.fuse_disk", *arguments],
             cwd=Path(__file__).parents[1],
@@ -73,9 +78,14 @@ def _is_mounted(folder: Path, process: subprocess.Popen[bytes]) -> bool:
 
 
 @contextmanager
-def power_loss_disk(place: Path) -> Iterator[PowerLossDisk]:
-    """A disk with its power off; whatever happens, nothing stays mounted."""
-    disk = PowerLossDisk(place)
+def power_loss_disk(place: Path, kind: str = LOCAL) -> Iterator[PowerLossDisk]:
+    """A disk with its power off; whatever happens, nothing stays mounted.
+
+    Args:
+        place: Where it has its folders.
+        kind: What it calls itself: a server does not work on any file system.
+    """
+    disk = PowerLossDisk(place, kind)
     try:
         yield disk
     finally:

@@ -2,7 +2,8 @@
 """How a data folder is laid out, and whether a folder can be one.
 
 data/
-├── lock                                  held by the server that uses the folder
+├── lock                                  held by the server that uses the folder, which it names
+├── allowed-filesystem                    a kind of file system that somebody vouches for
 ├── gc.lock                               held while garbage collection runs
 ├── metadata.sqlite3 (-wal, -shm)         everything but the bytes of blobs
 ├── metadata.rebuilt.sqlite3              what a rebuild is working on
@@ -26,18 +27,13 @@ from pathlib import Path
 from typing import Final
 
 from cais_registry.model.digest import Digest
+from cais_registry.stores.filesystems import kind_of, problem
 from cais_registry.stores.folders import sync_folder
+from cais_registry.stores.holders import holder, sign
 
 DATABASE: Final = "metadata.sqlite3"
 GC_LOCK: Final = "gc.lock"
 _LOCK: Final = "lock"
-
-_NETWORK: Final = frozenset(
-    ("nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "9p", "lustre", "beegfs", "gpfs", "ncpfs")
-)
-_NETWORK_FUSE: Final = frozenset(
-    ("sshfs", "s3fs", "glusterfs", "gcsfuse", "goofys", "rclone", "mount-s3", "juicefs", "davfs")
-)
 
 
 class UnusableData(Exception):  # noqa: N818 - reads as the condition it is, like our other errors
@@ -82,8 +78,12 @@ def lock(data: Path) -> int:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
+        who = holder(descriptor)
         os.close(descriptor)
-        raise UnusableData(f"{data} is in use by another server: stop that one first") from error
+        raise UnusableData(
+            f"{data} is in use by another server{who}: stop that one first"
+        ) from error
+    sign(descriptor)
     os.set_inheritable(descriptor, True)
     return descriptor
 
@@ -92,16 +92,14 @@ def make(data: Path) -> None:
     """Make a data folder and the folders in it, durably, unless they are there.
 
     Raises:
-        UnusableData: If that cannot be, or the folder is on a network file system.
+        UnusableData: If that cannot be, or the folder's file system is not one of this machine.
     """
     try:
         _make_folders(data)
-        kind = filesystem(Path("/proc/self/mountinfo").read_text("utf-8"), data.resolve())
-        if is_network(kind):
-            raise UnusableData(
-                f"{data} is on a network file system ({kind}), where SQLite loses data: "
-                "use a volume with a local file system (ext4, xfs, ...)"
-            )
+        mounts = Path("/proc/self/mountinfo").read_text("utf-8")
+        found = problem(data, kind_of(mounts, data.resolve()))
+        if found is not None:
+            raise UnusableData(found)
         for name in ("uploads", "blobs", "manifests"):
             (data / name).mkdir(exist_ok=True)
         sync_folder(data)
@@ -143,28 +141,3 @@ def _cannot(data: Path, error: OSError) -> UnusableData:
         f"{data} cannot be used as data folder: {error.strerror or error}; it has to be a folder "
         f"that user {os.geteuid()} may write"
     )
-
-
-def is_network(kind: str) -> bool:
-    """Whether locks and shared memory of a file system of this kind cannot be relied upon."""
-    name, _, sub = kind.partition(".")
-    return name in _NETWORK or (name == "fuse" and sub in _NETWORK_FUSE)
-
-
-def filesystem(mountinfo: str, path: Path) -> str:
-    """The kind of file system that a path is on.
-
-    Args:
-        mountinfo: What `/proc/self/mountinfo` holds (proc(5)).
-        path: An absolute path without links.
-
-    Returns:
-        Such as `ext4`; empty if no mount point is above the path.
-    """
-    best, kind = "", ""
-    for line in mountinfo.splitlines():
-        left, _, right = line.partition(" - ")
-        point = left.split(" ")[4].encode().decode("unicode_escape")
-        if len(point) >= len(best) and path.is_relative_to(point):
-            best, kind = point, right.split(" ")[0]
-    return kind

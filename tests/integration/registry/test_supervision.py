@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 from pathlib import Path
 
 import pytest
 
+from support.powerloss import power_loss_disk
 from support.registry import DEADLINE, Server, digest_of, is_alive, running, start, wait_until
 
 
@@ -52,8 +54,32 @@ def test_a_second_server_on_the_same_data_is_refused_in_one_line(tmp_path: Path)
         (line,) = refusal(start(other, "--data", server.data))
         assert line.startswith("cais-registry: ")
         assert str(server.data) in line
-        assert "in use" in line
+        since = r"since \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+        who = rf"process {server.process.pid} on host {socket.gethostname()}, {since}"
+        assert re.search(rf"in use by another server \({who}\): stop that one first$", line)
         assert server.ask("GET", "/v2/").status == 200
+
+
+def test_data_on_a_network_file_system_are_refused_in_one_line(tmp_path: Path) -> None:
+    with power_loss_disk(tmp_path, "sshfs") as disk:
+        disk.power_on()
+        server = start(tmp_path, data=disk.folder)
+        (line,) = refusal(server)
+        assert server.process.returncode == 1
+        assert f"{disk.folder} is on a network file system (fuse.sshfs)" in line
+        assert not any(disk.folder.iterdir())
+
+
+def test_data_on_an_unknown_file_system_are_served_when_somebody_vouches_for_it(
+    tmp_path: Path,
+) -> None:
+    with power_loss_disk(tmp_path, "unheard-of") as disk:
+        disk.power_on()
+        (line,) = refusal(start(tmp_path, data=disk.folder))
+        assert f"write fuse.unheard-of into {disk.folder}/allowed-filesystem" in line
+        (disk.folder / "allowed-filesystem").write_text("fuse.unheard-of\n")
+        with running(tmp_path, data=disk.folder) as server:
+            server.push_blob("a", b"content")
 
 
 def test_a_killed_worker_is_replaced_and_nothing_is_lost(tmp_path: Path) -> None:
