@@ -14,6 +14,7 @@ from cais_operator import definitions, handlers, health, names
 from cais_operator.access import AccessLoops, AccessReconciler
 from cais_operator.cluster import Children, Client, Connection, connect
 from cais_operator.consumers import Directory
+from cais_operator.feed import Ear, Feed
 from cais_operator.handshake import Handshake, TlsHandshake
 from cais_operator.installation import Installation
 from cais_operator.leader import Leader
@@ -52,9 +53,10 @@ class App:
         self._metrics = Metrics(
             queued=lambda: len(self._queue),
             age=self._queue.age,
-            watches=lambda: self._loops.watches,
+            watches=lambda: self._loops.seen,
             clock=clock,
         )
+        self._feeds = [Feed(place, clock) for place in settings.namespaces or (None,)]
         self._cluster = Client(connection, self._metrics.requested, self._may_write)
         children, directory = Children(), Directory()
         self._installation = Installation(self._cluster, children, settings)
@@ -97,6 +99,7 @@ class App:
             cluster=cluster,
             children=children,
             queue=self._queue,
+            feeds=self._feeds,
             reconciler=reconciler,
             restarts=restarts,
             settled=self._settled,
@@ -139,6 +142,7 @@ class App:
             await handlers.listen(
                 settings=self._settings,
                 connection=self._connection,
+                ear=Ear(self._feeds, self._metrics.requested),
                 changed=self._changed,
                 cleanup=self._finish,
                 stop=self._stop,

@@ -10,11 +10,14 @@ from http import HTTPStatus
 from itertools import count
 from typing import Any
 
+import aiohttp
 import kopf
 
 from cais_operator import names
 from cais_operator.cluster import Connection, pause_after
-from cais_operator.errors import NotFound
+from cais_operator.cluster.client import REQUEST_TIMEOUT, WATCH_LENGTH, WATCH_SILENCE
+from cais_operator.errors import ApiUnavailable, NotFound
+from cais_operator.feed import Ear
 from cais_operator.resource import Key
 from cais_operator.settings import Settings
 
@@ -25,10 +28,11 @@ Changed = Callable[[Key, str, Mapping[str, Any] | None], None]
 """Is told a Registry's key, its resourceVersion, and its status; None when it was deleted."""
 
 
-async def listen(
+async def listen(  # noqa: PLR0913 - wired in one place
     *,
     settings: Settings,
     connection: Connection,
+    ear: Ear,
     changed: Changed,
     cleanup: Callable[[], Awaitable[None]],
     stop: asyncio.Event,
@@ -38,39 +42,45 @@ async def listen(
     Args:
         settings: For the namespaces.
         connection: How to reach the API server.
+        ear: Hears what it says on the way to kopf.
         changed: Called with every Registry seen or changed.
         cleanup: Awaited at the end, before kopf cancels what still runs.
         stop: Ends it.
 
     Raises:
         NotFound: When the definition of Registries is deleted: kopf does not come back from that.
+        ApiUnavailable: When the API server gives an answer that kopf does not come back from.
     """
     try:
         await kopf.operator(
-            registry=_registry(connection, changed, cleanup),
+            registry=_registry(connection, ear, changed, cleanup),
             settings=_settings(),
             clusterwide=not settings.namespaces,
             namespaces=settings.namespaces,
             stop_flag=stop,
         )
     except Exception as error:
-        if getattr(error, "status", None) != HTTPStatus.NOT_FOUND:
+        status, kind = getattr(error, "status", None), f"{names.PLURAL}.{names.GROUP}"
+        if status == HTTPStatus.NOT_FOUND:
+            words = f"the API server knows {kind} no more: ending, to begin anew and wait for them"
+            raise NotFound(words) from error
+        if status is None:
             raise
-        kind = f"{names.PLURAL}.{names.GROUP}"
-        words = f"the API server knows {kind} no more: ending, to begin anew and wait for them"
-        raise NotFound(words) from error
+        words = f"the API server does not give {kind} ({status}): ending, to begin anew"
+        raise ApiUnavailable(words) from error
 
 
 def _registry(
     connection: Connection,
+    ear: Ear,
     changed: Changed,
     cleanup: Callable[[], Awaitable[None]],
 ) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry)
-    async def login(**_: Any) -> kopf.ConnectionInfo:  # noqa: ANN401 - kopf's keyword arguments
-        return await _connection_info(connection)
+    async def login(**_: Any) -> kopf.AiohttpSession:  # noqa: ANN401 - kopf's keyword arguments
+        return await _session(connection, ear)
 
     @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=registry)
     async def event(body: Mapping[str, Any], **more: Any) -> None:  # noqa: ANN401 - see above
@@ -92,7 +102,11 @@ def _settings() -> kopf.OperatorSettings:
     settings.scanning.disabled = True  # one kind, known: no right to list CRDs or namespaces needed
     settings.watching.chunk_size = _PAGE
     settings.watching.reconnect_backoff = _QUIET
-    settings.networking.request_timeout = 30.0
+    # as our own watches: bookmarks come every minute, and what is silent for longer is dead
+    settings.watching.server_timeout = WATCH_LENGTH
+    settings.watching.inactivity_timeout = WATCH_SILENCE
+    settings.watching.connect_timeout = REQUEST_TIMEOUT
+    settings.networking.request_timeout = REQUEST_TIMEOUT
     # It ends when its tries do, and the operator with it: an API server that answers 503 for a
     # minute is no reason to.
     settings.networking.error_backoffs = _Pauses()
@@ -106,11 +120,11 @@ class _Pauses:
         return map(pause_after, count(2))
 
 
-async def _connection_info(connection: Connection) -> kopf.ConnectionInfo:
-    """Return fresh credentials; kopf asks again when the API server refuses the old ones."""
+async def _session(connection: Connection, ear: Ear) -> kopf.AiohttpSession:
+    """Return a way with fresh credentials; kopf closes it and asks again when they are refused."""
     found = await connection.credentials()
     scheme, _, token = (found.authorization or "").partition(" ")
-    return kopf.ConnectionInfo(
+    info = kopf.ConnectionInfo(
         server=found.server,
         ca_path=found.ca_path,
         insecure=found.insecure,
@@ -118,5 +132,11 @@ async def _connection_info(connection: Connection) -> kopf.ConnectionInfo:
         token=token or None,
         certificate_path=found.certificate_path,
         private_key_path=found.key_path,
-        trust_env=True,  # the same proxy as our own client
     )
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=info.as_ssl_context()),
+        headers=info.as_http_headers(),
+        trust_env=True,  # the same proxy as our own client
+        middlewares=(ear,),
+    )
+    return kopf.AiohttpSession(server=found.server, aiohttp_session=session)

@@ -3,7 +3,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from cais_operator import names
 from cais_operator.access import AccessLoops
@@ -21,6 +21,7 @@ from cais_operator.cluster import (
 )
 from cais_operator.demand import Demand
 from cais_operator.errors import CaisError
+from cais_operator.feed import Feed
 from cais_operator.installation import NAME, Installation
 from cais_operator.metrics import Metrics
 from cais_operator.nodes import Nodes
@@ -46,6 +47,7 @@ class Loops:
 
     Attributes:
         watches: Of children and consumers, which run all the time.
+        seen: These and the watches of Registries, which kopf runs.
     """
 
     def __init__(  # noqa: PLR0913 - built in one place
@@ -54,6 +56,7 @@ class Loops:
         cluster: Cluster,
         children: Children,
         queue: WorkQueue,
+        feeds: Sequence[Feed],
         reconciler: Reconciler,
         restarts: Restarts,
         settled: Settled,
@@ -79,6 +82,7 @@ class Loops:
         self._authority = self._authority_loop(rotator)
         own = (*self._child_watches(), *self._pod_watches(), self._authority.watch)
         self.watches = (*own, *access.watches)
+        self.seen: Sequence[Watch | Feed] = (*self.watches, *feeds)
         self._references = References(cluster, queue, clock)
         self._keys = References(cluster, queue, clock, kind="ConfigMap")
         place = settings.node_trust
@@ -123,14 +127,14 @@ class Loops:
         age = max(self._queue.age(), self._access.queue.age())
         if age > _STUCK:
             return f"a Registry or RegistryAccess has been due for {age:.0f} s"
-        idle = [one for one in self.watches if self._clock() - one.last_try > _STUCK]
+        idle = [one for one in self.seen if self._clock() - one.last_try > _STUCK]
         return f"{len(idle)} watches have stopped" if idle else None
 
     def behind(self) -> str | None:
         """Return why what is known of the cluster may be old; None when it is not."""
-        if not all(watch.synced.is_set() for watch in self.watches):
-            return "the children have not been listed yet"
-        oldest = min(watch.last_answer or 0.0 for watch in self.watches)
+        if not all(watch.synced.is_set() for watch in self.seen):
+            return "the Registries and their children have not been listed yet"
+        oldest = min(watch.last_answer or 0.0 for watch in self.seen)
         if self._clock() - oldest > _STALE:
             return f"the API server has not answered for {self._clock() - oldest:.0f} s"
         return self._installation.unready()

@@ -12,6 +12,7 @@ import pytest
 from cais_operator import health, loops
 from cais_operator.access import AccessLoops
 from cais_operator.cluster import Children, Object, Selection, WatchEvent
+from cais_operator.feed import Feed
 from cais_operator.loops import Loops
 from cais_operator.metrics import Metrics
 from cais_operator.queue import WorkQueue
@@ -92,7 +93,7 @@ class Bench:
         self.metrics = Metrics(
             queued=lambda: len(queue),
             age=queue.age,
-            watches=lambda: self.loops.watches,
+            watches=lambda: self.loops.seen,
             clock=self.clock,
         )
         access = SimpleNamespace(watches=(), queue=WorkQueue(self.clock), start=lambda _: None)
@@ -104,11 +105,15 @@ class Bench:
             return 1e6
 
         children = Children()
+        self.feed = Feed(None, self.clock)  # kopf, which feeds it, is not here
+        self.feed.heard()
+        self.feed.synced.set()
         self.loops = Loops(
             cluster=self.cluster,
             children=children,
             settled=Settled(children, cast("Any", None), self.clock, queue.wake),
             queue=queue,
+            feeds=[self.feed],
             reconciler=cast("Any", self.reconciler),
             access=cast("AccessLoops", access),
             restarts=cast("Any", SimpleNamespace(run=for_ever, changed=lambda: None)),
@@ -134,7 +139,7 @@ async def test_work_that_hangs_makes_the_leader_ill() -> None:
     bench.reconciler.is_blocked = True
     bench.queue.add(KEY)
     await bench.runs_until(lambda: len(bench.queue) == 0 and KEY in bench.queue)
-    for watch in bench.loops.watches:
+    for watch in bench.loops.seen:
         watch.last_try = 1e6
     assert bench.loops.stuck() is None
     bench.clock.now += loops._STUCK + 1
@@ -149,7 +154,7 @@ async def test_watches_that_hang_make_the_leader_ill_and_before_that_unready() -
     assert "has not answered for 301 s" in (bench.loops.behind() or "")
     assert bench.loops.stuck() is None
     bench.clock.now = 1000.0 + loops._STUCK + 1
-    assert bench.loops.stuck() == f"{len(bench.loops.watches)} watches have stopped"
+    assert bench.loops.stuck() == f"{len(bench.loops.seen)} watches have stopped"
 
 
 async def test_a_leader_that_has_not_listed_everything_yet_is_unready() -> None:
@@ -157,9 +162,27 @@ async def test_a_leader_that_has_not_listed_everything_yet_is_unready() -> None:
     bench.cluster.answers = False
     work = asyncio.create_task(bench.loops.run())
     await asyncio.sleep(0)
-    assert bench.loops.behind() == "the children have not been listed yet"
+    assert bench.loops.behind() == "the Registries and their children have not been listed yet"
     work.cancel()
     await asyncio.gather(work, return_exceptions=True)
+
+
+async def test_the_watch_of_registries_alone_makes_the_leader_unready_and_ill() -> None:
+    bench = Bench()
+    bench.feed.synced.clear()
+    await bench.runs_until(lambda: all(one.synced.is_set() for one in bench.loops.watches))
+    assert "have not been listed" in (bench.loops.behind() or "")
+    bench.feed.synced.set()
+    assert bench.loops.behind() is None
+    bench.clock.now += loops._STUCK + 1
+    for watch in bench.loops.watches:
+        watch.last_answer = watch.last_try = bench.clock.now
+    assert "has not answered for 601 s" in (bench.loops.behind() or "")
+    assert bench.loops.stuck() == "1 watches have stopped"
+    bench.feed.asked()  # kopf goes on
+    assert bench.loops.stuck() is None
+    bench.feed.heard()
+    assert bench.loops.behind() is None
 
 
 async def test_watches_tell_their_age_and_why_they_ended() -> None:
@@ -168,6 +191,7 @@ async def test_watches_tell_their_age_and_why_they_ended() -> None:
     bench.clock.now += 42
     text = bench.metrics.text().decode()
     assert 'cais_watch_last_event_age_seconds{kind="Secret"} 42.0' in text
+    assert 'cais_watch_last_event_age_seconds{kind="Registry"} 42.0' in text
     watch = next(one for one in bench.loops.watches if one.kind == "Secret")
     watch.ends["expired"] += 2
     text = bench.metrics.text().decode()

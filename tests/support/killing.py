@@ -101,12 +101,14 @@ class Trial:
         self.proxy.send(path, {"status": status})
 
     @contextmanager
-    def operator(self, *, leader_elect: bool = False) -> Iterator[Forked]:
+    def operator(
+        self, *, leader_elect: bool = False, health_listen: str = "127.0.0.1:0"
+    ) -> Iterator[Forked]:
         settings = Settings(
             namespaces=(self.place.team,),
             kubeconfig=self.proxy.kubeconfig,
             system_namespace=self.place.system,
-            health_listen="127.0.0.1:0",
+            health_listen=health_listen,
             ca_overlap=timedelta(0),
             leader_elect=leader_elect,
         )
@@ -143,14 +145,18 @@ def _generated(live: dict[str, Any]) -> set[str]:
 
 @contextmanager
 def settled(
-    proxies: Proxies, place: Place, spec: dict[str, Any], folder: Path
+    proxies: Proxies,
+    place: Place,
+    spec: dict[str, Any],
+    folder: Path,
+    health_listen: str = "127.0.0.1:0",
 ) -> Iterator[tuple[Trial, Forked]]:
     """A Registry that is as it should be, and its operator; calls are counted from then on."""
     with proxies.proxy() as proxy:
         trial = Trial(place=place, proxy=proxy, log=folder / f"{place.team}.log")
         proxy.heard = trial.heard
         place.create_registry(spec)
-        with trial.operator() as running:
+        with trial.operator(health_listen=health_listen) as running:
             wait_for(trial.is_settled, "Ready")
             wait_for(lambda: proxy.is_quiet(2 * _QUIET), "the operator is done")
             proxy.count_anew()

@@ -101,5 +101,10 @@ class Fault:
 
 def expired() -> Fault:
     """A watch whose resourceVersion is too old, as an API server says it."""
-    said = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}
+    return told(410)
+
+
+def told(code: int) -> Fault:
+    """A watch that says at once what is wrong, and ends."""
+    said = {"kind": "Status", "code": code, "reason": "Expired", "message": "as the test has it"}
     return Fault(status=200, body=json.dumps({"type": "ERROR", "object": said}).encode() + b"\n")
