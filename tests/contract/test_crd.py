@@ -2,6 +2,7 @@
 """The hand-written CRD and the dataclasses say the same; every field is documented and bounded."""
 
 import copy
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -128,15 +129,21 @@ def test_nothing_of_unknown_shape_is_stored(part: Mapping[str, Any], name: str) 
 @pytest.mark.parametrize("kind", SCHEMAS)
 def test_every_rule_has_an_accepted_and_a_refused_example(kind: str) -> None:
     cases = [case for case in (*CASES, *CONSUMER_CASES) if case.kind == kind]
-    rules = [
-        rule["message"]
-        for _, schema in schemas(SCHEMAS[kind], "")
+    rules = {
+        (path.removesuffix("[]") + rule.get("fieldPath", ""), rule["message"])
+        for path, schema in schemas(SCHEMAS[kind]["properties"]["spec"], "spec")
         for rule in schema.get("x-kubernetes-validations", [])
-    ]
-    for message in rules:
-        assert any(message.startswith(case.message) for case in cases), message
+    } | {("metadata.name", rule["message"]) for rule in _rules_about_names(kind)}
+    places = Counter(message for _, message in rules)
+    for path, message in rules:
+        found = [case for case in cases if message.startswith(case.message)]
+        assert any(places[message] == 1 or case.field == path for case in found), (path, message)
     for case in cases:
-        assert any(message.startswith(case.message) for message in rules), case.message
+        assert any(message.startswith(case.message) for _, message in rules), case.message
+
+
+def _rules_about_names(kind: str) -> list[dict[str, str]]:
+    return list(SCHEMAS[kind].get("x-kubernetes-validations", []))
 
 
 def _documents() -> list[Any]:

@@ -16,6 +16,7 @@ class Case:
         before: For rules about a change: the spec as it was.
         names: A name that is accepted and one that is refused, for the rule about names.
         kind: Whose rule it is.
+        field: Where the rule stands, for a message that several fields have.
     """
 
     message: str
@@ -24,3 +25,4 @@ class Case:
     before: Spec | None = None
     names: tuple[str, str] = ("team", "team")
     kind: str = "Registry"
+    field: str = ""

@@ -12,6 +12,14 @@ def _expose(kind: str, **more: Any) -> Spec:
     return {"expose": {"type": kind, **more}}
 
 
+def _annotated(field: str, key: str) -> Spec:
+    """Return what gives the field, such as `ingress.annotations`, an annotation of that key."""
+    block, _, part = field.partition(".")
+    kind = block[0].upper() + block[1:]
+    base = _GATEWAY if block == "gateway" else {}
+    return _expose(kind, hostnames=["r.example.com"], **{block: {**base, part: {key: "b"}}})
+
+
 EXPOSURE_CASES = (
     Case(
         message="loadBalancer needs type LoadBalancer",
@@ -43,10 +51,20 @@ EXPOSURE_CASES = (
         accepted=_expose("LoadBalancer"),
         refused=_expose("Gateway", hostnames=[], gateway=_GATEWAY),
     ),
-    Case(
-        message="exposure annotations that begin with",
-        accepted=_expose("LoadBalancer", loadBalancer={"annotations": {"example.com/a": "b"}}),
-        refused=_expose("LoadBalancer", loadBalancer={"annotations": {"cais.dev/a": "b"}}),
+    *(
+        Case(
+            message="exposure annotations that begin with",
+            field=f"spec.expose.{field}",
+            accepted=_annotated(field, "example.com/a"),
+            refused=_annotated(field, f"{prefix}/a"),
+        )
+        for field, prefix in (
+            ("loadBalancer.annotations", "cais.dev"),
+            ("loadBalancer.annotations", "app.kubernetes.io"),
+            ("ingress.annotations", "cais.dev"),
+            ("ingress.serviceAnnotations", "app.kubernetes.io"),
+            ("gateway.annotations", "cais.dev"),
+        )
     ),
 )
 

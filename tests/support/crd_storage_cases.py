@@ -22,6 +22,13 @@ def _spread(**more: Any) -> Spec:
     return {"pod": {"topologySpreadConstraints": [{**constraint, **more}]}}
 
 
+_WITHOUT_A_CLASS: tuple[Spec, ...] = ({}, volume())
+_OTHER_CLASSES: tuple[Spec, ...] = (
+    volume(storageClassName="slow"),
+    volume(),
+    {"storage": {}},
+    {},
+)
 STORAGE_CASES = (
     Case(
         message="size must be more than zero",
@@ -43,14 +50,44 @@ STORAGE_CASES = (
     Case(
         message="a volume cannot shrink",
         before=volume(size="20Gi"),
-        accepted={"storage": {}},  # a default never shrinks a claim: it stays as large as it is
+        accepted=volume(size="20Gi", onDelete="Delete"),
         refused=volume(onDelete="Delete"),
     ),
     Case(
-        message="the storage class of a volume cannot change",
-        before=volume(storageClassName="fast"),
-        accepted=volume(storageClassName="fast", size="20Gi"),
-        refused=volume(storageClassName="slow"),
+        message="a volume cannot shrink",
+        before=volume(size="20Gi"),
+        accepted=volume(size="20480Mi"),
+        refused={"storage": {}},  # else 10Gi could be asked for afterwards
+    ),
+    Case(
+        message="a volume cannot shrink",
+        before=volume(size="20Gi"),
+        accepted=volume(size="21Gi"),
+        refused={},
+    ),
+    Case(
+        message="a volume cannot shrink",
+        before=volume(onDelete="Delete"),
+        accepted={"storage": {}},
+        refused=volume(size="9Gi"),
+    ),
+    *(
+        Case(
+            message="the storage class of a volume cannot change",
+            before=volume(storageClassName="fast"),
+            accepted=volume(storageClassName="fast", size="20Gi"),
+            refused=refused,
+        )
+        for refused in _OTHER_CLASSES
+    ),
+    *(
+        Case(
+            message="the storage class of a volume cannot change",
+            before=before,
+            accepted=volume(size="20Gi"),
+            refused=volume(storageClassName="slow"),
+        )
+        for before in _WITHOUT_A_CLASS
     ),
     Case(
         message="a registry cannot move to another claim",

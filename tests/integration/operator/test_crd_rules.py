@@ -19,7 +19,7 @@ PATHS = {"Registry": PATH, "RegistryAccess": f"{GROUP}/namespaces/default/regist
 
 
 def _id(case: Case) -> str:
-    return case.message[:32]
+    return f"{case.message[:32]} {case.field}".strip()
 
 
 def _body(spec: Spec, name: str = "team", kind: str = "Registry") -> dict[str, Any]:
@@ -49,7 +49,9 @@ def test_a_rule_accepts_and_refuses(api: ApiServer, case: Case) -> None:
     _dry_run(api, case.accepted, case.names[0], case.kind)
     with pytest.raises(urllib.error.HTTPError) as caught:
         _dry_run(api, case.refused, case.names[1], case.kind)
-    assert case.message in _refusal(caught)
+    refusal = _refusal(caught)
+    assert case.message in refusal
+    assert case.field in refusal
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.before is not None], ids=_id)
