@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -27,13 +26,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from load import authorization, pss_kib, push, pushing
-from peers import Peer, distribution, ours
+from peers import CACHE, Peer, distribution, ours
 from report import put_section
 from tree import LAYERS, make_tree
 
 TITLE = "Garbage collection beside pushes"
 CLIENTS, ALONE_SECONDS = 4, 20
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "cais" / "bin"
 POLICY = {"garbageCollection": {"pushLease": "24h", "undeleteWindow": "0s"}}
 
 

@@ -20,6 +20,7 @@ from support.registry import hashed, running, wait_until
 
 LOGIN = "bench:x"
 OURS = "cais"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "cais" / "bin"
 _RULES = [{"users": ["bench"], "repositories": ["**"], "actions": ["pull", "push", "delete", "gc"]}]
 
 
@@ -111,12 +112,11 @@ def nginx(folder: Path, pair: tuple[Path, Path] | None) -> Iterator[Peer]:
 @contextmanager
 def all_peers(folder: Path, pair: tuple[Path, Path] | None) -> Iterator[list[Peer]]:
     """Every server at once: those that are not asked cost nothing, and rounds can take turns."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "cais" / "bin"
     with ExitStack() as stack:
         yield [
             stack.enter_context(ours(folder / OURS, pair)),
             stack.enter_context(
-                distribution("Distribution 3", str(cache / "distribution"), folder / "v3", pair)
+                distribution("Distribution 3", str(CACHE / "distribution"), folder / "v3", pair)
             ),
             stack.enter_context(
                 distribution("Distribution 2.8", "docker-registry", folder / "v2", pair)

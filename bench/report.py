@@ -8,10 +8,13 @@ import platform
 import re
 import subprocess
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
-from peers import OURS
+from peers import CACHE, OURS
+
+from cais_registry import __version__
 
 BASE = "Distribution 3"
 _METHOD = "How it is measured"
@@ -77,11 +80,14 @@ def versions() -> str:
     """Of the peers, the tools, and ours."""
     commands = {
         "nginx": ["nginx", "-v"],
+        BASE: [str(CACHE / "distribution"), "--version"],
         "Distribution 2.8": ["docker-registry", "--version"],
         "wrk": ["wrk", "-v"],
         "curl": ["curl", "--version"],
     }
-    found = {name: _first_line(command) for name, command in commands.items()}
+    python = f"Python {platform.python_version()}"
+    ours = f"cais-registry {__version__}, granian {version('granian')}, {python}"
+    found = {OURS: ours} | {name: _first_line(command) for name, command in commands.items()}
     return "\n".join(f"- {name}: {text}" for name, text in found.items())
 
 
@@ -113,7 +119,7 @@ def put_section(page: Path, title: str, text: str) -> None:
 
 def _first_line(command: list[str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return (done.stdout + done.stderr).strip().splitlines()[0]
+    return (done.stdout + done.stderr).strip().splitlines()[0].removeprefix(f"{CACHE}/")
 
 
 def _short(value: float) -> str:

@@ -55,6 +55,9 @@ class BlobStoreContract:
         assert await content_of(store, key) == b"second"
         assert await store.delete([key, "blobs/sha256/no/no/no"]) == [key, "blobs/sha256/no/no/no"]
         assert await store.size(key) is None
+        await store.write(key, b"third")
+        await store.discard([key, "blobs/sha256/no/no/no"])
+        assert await store.size(key) is None
 
     @pytest.mark.parametrize("sizes", [(), (1,), (7_000_000,), (3, 6_000_000, 5)])
     async def test_an_upload_in_some_requests_becomes_a_blob(

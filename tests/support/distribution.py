@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import programs
-from support.layout import make_image, make_index
+from support.layout import DOCKER, make_image, make_index
 from support.registry import DEADLINE, wait_until
 
 BIN = programs.cache_folder() / "bin"
@@ -64,11 +64,15 @@ def fill(host: str, folder: Path) -> dict[str, str]:
     """Push some images; returns digests by reference."""
     make_image(folder / "image", "hello", layers=3)
     make_index(folder / "index", "hello")
+    make_image(folder / "schema2", "docker", kinds=DOCKER)
+    make_index(folder / "list", "docker", kinds=DOCKER)
     found = {}
     for layout, reference in (
         ("image", "hello:v1"),
         ("image", "deep/er/hello:v1"),
         ("index", "deep/er/hello:all"),
+        ("schema2", "hello:schema2"),
+        ("list", "deep/er/hello:list"),
     ):
         crane("push", folder / layout, f"{host}/{reference}")
         found[reference] = crane("digest", f"{host}/{reference}")

@@ -8,29 +8,54 @@ import hashlib
 import io
 import json
 import tarfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from support.registry import OCI_IMAGE, OCI_INDEX
 
-_CONFIG = "application/vnd.oci.image.config.v1+json"
-_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+
+@dataclass(frozen=True)
+class Kinds:
+    """Media types of what an image is made of."""
+
+    config: str
+    layer: str
+    image: str
+    index: str
 
 
-def make_image(folder: Path, name: str, *, layers: int = 2, size: int = 1 << 16) -> str:
+_OCI = Kinds(
+    "application/vnd.oci.image.config.v1+json",
+    "application/vnd.oci.image.layer.v1.tar+gzip",
+    OCI_IMAGE,
+    OCI_INDEX,
+)
+DOCKER = Kinds(
+    "application/vnd.docker.container.image.v1+json",
+    "application/vnd.docker.image.rootfs.diff.tar.gzip",
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+)
+"""Of Docker's schema 2, which OCI's came from."""
+
+
+def make_image(
+    folder: Path, name: str, *, layers: int = 2, size: int = 1 << 16, kinds: Kinds = _OCI
+) -> str:
     """Write a layout with one image of some layers, tagged `v1`; returns its digest."""
-    descriptor = _image(folder, name, "amd64", layers, size)
+    descriptor = _image(folder, name, "amd64", layers, size, kinds)
     return _finish(folder, descriptor)
 
 
-def make_index(folder: Path, name: str) -> str:
+def make_index(folder: Path, name: str, *, kinds: Kinds = _OCI) -> str:
     """Write a layout with an image for two platforms, tagged `v1`; returns the index's digest."""
     manifests = []
     for architecture in ("amd64", "arm64"):
-        descriptor = _image(folder, f"{name}-{architecture}", architecture, 2, 1 << 12)
+        descriptor = _image(folder, f"{name}-{architecture}", architecture, 2, 1 << 12, kinds)
         manifests.append(descriptor | {"platform": {"os": "linux", "architecture": architecture}})
-    document = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests}
-    return _finish(folder, _add(folder, json.dumps(document).encode(), OCI_INDEX))
+    document = {"schemaVersion": 2, "mediaType": kinds.index, "manifests": manifests}
+    return _finish(folder, _add(folder, json.dumps(document).encode(), kinds.index))
 
 
 def digest_in(folder: Path) -> str:
@@ -51,7 +76,9 @@ def missing_in(folder: Path) -> list[str]:
     ]
 
 
-def _image(folder: Path, name: str, architecture: str, layers: int, size: int) -> dict[str, Any]:
+def _image(  # noqa: PLR0913, PLR0917 - what an image has
+    folder: Path, name: str, architecture: str, layers: int, size: int, kinds: Kinds
+) -> dict[str, Any]:
     plain = [_tar(f"{name}-{number}", size) for number in range(layers)]
     config = {
         "architecture": architecture,
@@ -64,11 +91,11 @@ def _image(folder: Path, name: str, architecture: str, layers: int, size: int) -
     }
     document = {
         "schemaVersion": 2,
-        "mediaType": OCI_IMAGE,
-        "config": _add(folder, json.dumps(config).encode(), _CONFIG),
-        "layers": [_add(folder, gzip.compress(layer, 1, mtime=0), _LAYER) for layer in plain],
+        "mediaType": kinds.image,
+        "config": _add(folder, json.dumps(config).encode(), kinds.config),
+        "layers": [_add(folder, gzip.compress(layer, 1, mtime=0), kinds.layer) for layer in plain],
     }
-    return _add(folder, json.dumps(document).encode(), OCI_IMAGE)
+    return _add(folder, json.dumps(document).encode(), kinds.image)
 
 
 def _tar(name: str, size: int) -> bytes:

@@ -146,12 +146,12 @@ class Publisher:
             raise upload_unknown()
 
     async def _clean_up(self, commit: Commit, outcome: Committed) -> None:
-        """Delete what U4 has buried; what fails here is found under its tombstone."""
+        """Delete what U4 has buried; its tombstone sees to it that it is gone for good."""
         if outcome is Committed.STORED and not commit.leaves_spare:
             return
         is_ours = outcome in (Committed.STORED, Committed.TAKEN)
         keys = [commit.spare] if is_ours or commit.key is None else [commit.spare, commit.key]
-        await self._store.delete(keys)
+        await self._store.discard(keys)
 
     async def _u3(self, commit: Commit, file: UploadBytes, *, recorded: bool) -> str:
         """U3: make the bytes durable under their final key, which is written down before."""

@@ -134,6 +134,9 @@ class BlobStore(Protocol):
             The keys under which there are no bytes now; those that failed are tried again later.
         """
 
+    async def discard(self, keys: Sequence[str]) -> None:
+        """Delete bytes ahead of R1, which does so again: neither durably nor for certain."""
+
     async def keys(self, prefix: str, after: str, limit: int) -> list[tuple[str, int]]:
         """List keys in byte order, with sizes; how fsck sees what is there.
 

@@ -74,6 +74,10 @@ class FileStore:
         """See `BlobStore`."""
         return await self._in_pool(partial(self._files.delete, keys))
 
+    async def discard(self, keys: Sequence[str]) -> None:
+        """See `BlobStore`."""
+        await self._in_pool(partial(self._files.discard, keys))
+
     async def keys(self, prefix: str, after: str, limit: int) -> list[tuple[str, int]]:
         """See `BlobStore`."""
         return await self._in_pool(partial(self._files.keys, prefix, after, limit))

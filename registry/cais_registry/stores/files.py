@@ -203,6 +203,12 @@ class Files:
         left = set(erase(self._root, keys))  # their tombstones stay, the next run tries again
         return [key for key in keys if key not in left]
 
+    def discard(self, keys: Sequence[str]) -> None:
+        """Delete the bytes under keys that R1 is going to delete: no folder is synced for them."""
+        for key in keys:
+            with suppress(OSError):
+                self.path(key).unlink()
+
     def keys(self, prefix: str, after: str, limit: int) -> list[tuple[str, int]]:
         """List files in the byte order of their keys.
 

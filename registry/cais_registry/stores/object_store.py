@@ -83,6 +83,10 @@ class ObjectStore:
             return []  # the tombstones stay, the next run tries again
         return list(keys)
 
+    async def discard(self, keys: Sequence[str]) -> None:
+        """See `BlobStore`."""
+        await self.delete(keys)
+
     async def _delete_parts(self, key: str) -> None:
         while found := await self._bucket.keys(key, "", _PAGE):
             await self._bucket.delete([part for part, _ in found])

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +17,7 @@ import pytest
 
 from support.command import run_command
 from support.distribution import BIN, PROGRAMS, crane, fill, registry
-from support.layout import make_image
+from support.layout import DOCKER, make_image
 from support.registry import running, wait_until
 
 
@@ -45,6 +47,10 @@ def test_a_registry_is_taken_over(tmp_path: Path, program: Path) -> None:
         for reference, digest in pushed.items():
             assert crane("digest", f"{host}/{reference}") == digest
             crane("validate", "--remote", f"{host}/{reference}")
+        for path, kind in (("hello", DOCKER.image), ("deep/er/hello", DOCKER.index)):
+            tag = "schema2" if kind == DOCKER.image else "list"
+            answer = server.ask("GET", f"/v2/{path}/manifests/{tag}")
+            assert answer["Content-Type"] == answer.json["mediaType"] == kind
 
 
 def test_referrers_come_along_also_where_a_client_lists_them_under_a_tag(tmp_path: Path) -> None:
@@ -84,11 +90,15 @@ def test_an_import_that_was_cut_off_goes_on(tmp_path: Path, how: int, code: int)
     content = slow.read_bytes()
     slow.unlink()
     os.mkfifo(slow)  # of the last repository: whoever opens it waits
-    process = subprocess.Popen(command(old, data))
+    terminal, stderr = pty.openpty()
+    process = subprocess.Popen(command(old, data), stderr=stderr)
+    os.close(stderr)
     wait_until(lambda: any(map(Path.is_fifo, data.glob("uploads/*"))), what="it is at the last")
+    assert re.match(rb"\r\d+ s, \d+ repositories: .* blobs linked", os.read(terminal, 4096))
     os.kill(process.pid, how)
     wait_until(lambda: opened(slow) and process.poll() is not None, what="its threads have ended")
     assert process.wait() == code
+    os.close(terminal)
     assert how == signal.SIGKILL or not any((data / "uploads").iterdir())
     slow.unlink()
     slow.write_bytes(content)

@@ -82,6 +82,11 @@ def test_what_is_no_request_gets_one_answer_and_the_connection_ends(
     sent, status = MALFORMED[name]
     found, received = answers(server, sent)
     assert found == [status], received
+    has_come_in = sent.startswith(CHUNKED)  # what is wrong comes later: it is answered as any other
+    assert (b'{"errors":' in received, received.endswith(b"\r\n\r\n")) == (
+        has_come_in,
+        not has_come_in,
+    )
 
 
 @pytest.mark.parametrize("order", [(b"Content-Length: 3\r\n", 0), (b"Content-Length: 3\r\n", 1)])
