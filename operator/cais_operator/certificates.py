@@ -151,13 +151,12 @@ def facts(pem: str) -> Facts:
         ValueError: When there is none.
     """
     found = certificate(pem)
+    alternatives = _alternative_names(found)
     return Facts(
         not_before=found.not_valid_before_utc,
         not_after=found.not_valid_after_utc,
-        dns=frozenset(_alternative_names(found).get_values_for_type(x509.DNSName)),
-        ips=frozenset(
-            str(ip) for ip in _alternative_names(found).get_values_for_type(x509.IPAddress)
-        ),
+        dns=frozenset(alternatives.get_values_for_type(x509.DNSName)),
+        ips=frozenset(map(str, alternatives.get_values_for_type(x509.IPAddress))),
         sha256=found.fingerprint(hashes.SHA256()).hex(),
     )
 
@@ -170,6 +169,7 @@ def facts_in(secret: Mapping[str, Any] | None) -> Facts | None:
         return None
 
 
+@lru_cache(maxsize=16)  # the same
 def certificate(pem: str) -> x509.Certificate:
     """Parse the first certificate of a PEM text.
 

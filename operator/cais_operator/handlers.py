@@ -5,7 +5,7 @@
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from itertools import count
 from typing import Any
@@ -21,7 +21,8 @@ from cais_operator.feed import Ear
 from cais_operator.resource import Key
 from cais_operator.settings import Settings
 
-_PAGE = 500  # objects of one LIST request
+_PAGE = 50  # objects of one LIST request: each is in memory until the task of its own ends
+_LINGER = 0.05  # seconds that this task waits for another event
 _QUIET = 1.0  # seconds between two watches
 
 Changed = Callable[[Key, str, Mapping[str, Any] | None], None]
@@ -101,6 +102,8 @@ def _settings() -> kopf.OperatorSettings:
     settings.peering.standalone = True  # a Lease elects the leader
     settings.scanning.disabled = True  # one kind, known: no right to list CRDs or namespaces needed
     settings.watching.chunk_size = _PAGE
+    settings.queueing.idle_timeout = _LINGER
+    settings.persistence.diffbase_storage = _NoDiffs()
     settings.watching.reconnect_backoff = _QUIET
     # as our own watches: bookmarks come every minute, and what is silent for longer is dead
     settings.watching.server_timeout = WATCH_LENGTH
@@ -111,6 +114,29 @@ def _settings() -> kopf.OperatorSettings:
     # minute is no reason to.
     settings.networking.error_backoffs = _Pauses()
     return settings
+
+
+class _NoDiffs(kopf.DiffBaseStorage):
+    """Keeps no state of an object: only handlers of changes compare, and there are none."""
+
+    def build(
+        self,
+        *,
+        body: kopf.Body,
+        extra_fields: Iterable[kopf.FieldSpec] | None = None,
+    ) -> kopf.BodyEssence:
+        """Return nothing to compare."""
+        del body, extra_fields
+        return kopf.BodyEssence()
+
+    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
+        """Return nothing to compare with."""
+        del body
+        return None
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        """Write nothing."""
+        del body, patch, essence
 
 
 class _Pauses:
@@ -136,7 +162,7 @@ async def _session(connection: Connection, ear: Ear) -> kopf.AiohttpSession:
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, ssl=info.as_ssl_context()),
         headers=info.as_http_headers(),
-        trust_env=True,  # the same proxy as our own client
+        trust_env=connection.is_proxied,  # the same proxy as our own client
         middlewares=(ear,),
     )
     return kopf.AiohttpSession(server=found.server, aiohttp_session=session)

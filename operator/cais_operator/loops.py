@@ -20,7 +20,6 @@ from cais_operator.cluster import (
     watch_pods,
 )
 from cais_operator.demand import Demand
-from cais_operator.errors import CaisError
 from cais_operator.feed import Feed
 from cais_operator.installation import NAME, Installation
 from cais_operator.metrics import Metrics
@@ -30,6 +29,7 @@ from cais_operator.reconcile import Outcome, Reconciler
 from cais_operator.references import References
 from cais_operator.resource import Key
 from cais_operator.restarts import Restarts
+from cais_operator.roll import Roll
 from cais_operator.rotator import Rotator
 from cais_operator.settings import Settings
 from cais_operator.settled import Settled
@@ -38,8 +38,6 @@ from cais_operator.workers import Workers
 _log = logging.getLogger(__name__)
 _STUCK = 600.0  # seconds without any progress
 _STALE = 300.0  # seconds without an answer of the API server
-_LIST_PERIOD = 3600.0  # seconds; a watch is begun anew as often
-_LIST_PAUSE = 5.0  # seconds until the next try to list the Registries
 
 
 class Loops:
@@ -88,6 +86,7 @@ class Loops:
         place = settings.node_trust
         self._nodes = Nodes(cluster, place, settings.resync) if place else None
         self._demand = Demand(queue, self._optional_watches)
+        self._roll = Roll(cluster, queue, settings, self._called, clock)
 
     def _authority_loop(self, rotator: Rotator) -> AuthorityLoop:
         return AuthorityLoop(
@@ -109,7 +108,7 @@ class Loops:
             _log.info("%d children known", len(self._children))
             await self._installation.settle()
             group.create_task(self._installation.keep())
-            group.create_task(self._resync())
+            group.create_task(self._roll.run())
             group.create_task(self._authority.run())
             group.create_task(self._restarts.run())
             self._references.start(group)
@@ -140,6 +139,7 @@ class Loops:
         return self._installation.unready()
 
     async def _look(self, key: Key) -> float | None:
+        listed = self._roll.take(key)
         if self._installation.is_anothers(key.namespace):
             return self._leave(key)
         pause = await self._settled.pause(key, is_asked=self._queue.is_asked(key))
@@ -147,7 +147,7 @@ class Loops:
             return pause
         outcome = Outcome(after=0.0)
         try:
-            outcome = await self._reconciler.reconcile(key)
+            outcome = await self._reconciler.reconcile(key, listed)
         finally:
             self._tell_nodes(key, outcome)
         if outcome.after is None:
@@ -186,26 +186,9 @@ class Loops:
         else:
             self._nodes.looked(key, outcome.entry)
 
-    async def _resync(self) -> None:
-        """List the keys of all Registries now and then: no lost event is lost for ever."""
-        while True:
-            try:
-                for namespace in self._places():
-                    await self._list(namespace)
-                await asyncio.sleep(max(self._settings.resync, _LIST_PERIOD))
-            except CaisError as error:
-                _log.warning("the Registries cannot be listed: %s", error)
-                await asyncio.sleep(_LIST_PAUSE)
-
-    async def _list(self, namespace: str | None) -> None:
-        selection = Selection(kind=names.KIND, namespace=namespace, metadata_only=True)
-        found, _ = await self._cluster.list(selection)
-        keys = [Key(one["metadata"]["namespace"], one["metadata"]["name"]) for one in found]
+    def _called(self, keys: list[Key]) -> None:
         if self._nodes is not None:
             self._nodes.listed(keys)
-        for key in keys:
-            if key not in self._queue:
-                self._queue.add(key)
 
     def _child_watches(self) -> Iterable[Watch]:
         for kind in CHILD_KINDS:

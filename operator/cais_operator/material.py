@@ -200,10 +200,12 @@ class Generator:
     ) -> Object:
         known = credentials.known_users(world.secret(names.users_secret(registry)))
         key = pki.fingerprint_key(authority)
-        # bcrypt takes 50-100 ms for each changed password: not on the loop
-        entries = await asyncio.to_thread(
-            pki.hash_users, passwords, known=known, key=key, former_key=authority.former_marks
-        )
+        former = authority.former_marks
+        entries = pki.recall_users(passwords, known=known, key=key, former_key=former)
+        if entries is None:  # bcrypt takes 50-100 ms for each changed password: not on the loop
+            entries = await asyncio.to_thread(
+                pki.hash_users, passwords, known=known, key=key, former_key=former
+            )
         manifest = desired.users_secret(registry, self._settings, entries)
         return await self._writer.ensure_secret(world, manifest)
 

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import secrets
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from ipaddress import ip_address
@@ -128,7 +128,8 @@ def hash_users(
 ) -> tuple[UserEntry, ...]:
     """Return an entry per password, sorted by name; bcrypt runs only where a fingerprint differs.
 
-    Takes some 50 ms of CPU for each new password: run it outside the event loop.
+    Takes some 50 ms of CPU for each password that is not recalled (`recall_users`): run it outside
+    the event loop.
 
     Args:
         passwords: User name to passwords, everyone who may log in: one each, or two while the one
@@ -139,10 +140,33 @@ def hash_users(
     """
     keys = (key, former_key) if former_key else (key,)
     return tuple(
-        _entry(name, password, known.get(name, ()), keys)
-        for name, given in sorted(passwords.items())
-        for password in given
+        _recall(name, password, known, keys) or _new_entry(name, password, key)
+        for name, password in _each(passwords)
     )
+
+
+def recall_users(
+    passwords: Mapping[str, Sequence[str]],
+    *,
+    known: Mapping[str, Sequence[UserEntry]],
+    key: bytes,
+    former_key: bytes = b"",
+) -> tuple[UserEntry, ...] | None:
+    """Return what `hash_users` would, at once; None when a password is to be hashed."""
+    keys = (key, former_key) if former_key else (key,)
+    entries = []
+    for name, password in _each(passwords):
+        one = _recall(name, password, known, keys)
+        if one is None:
+            return None
+        entries.append(one)
+    return tuple(entries)
+
+
+def _each(passwords: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str]]:
+    for name, given in sorted(passwords.items()):
+        for password in given:
+            yield name, password
 
 
 def is_hashed(password: str, entries: Sequence[UserEntry]) -> bool:
@@ -150,16 +174,20 @@ def is_hashed(password: str, entries: Sequence[UserEntry]) -> bool:
     return any(bcrypt.checkpw(password.encode(), one.hash.encode()) for one in entries)
 
 
-def _entry(
-    name: str, password: str, known: Sequence[UserEntry], keys: Sequence[bytes]
-) -> UserEntry:
-    for one in known:
+def _recall(
+    name: str, password: str, known: Mapping[str, Sequence[UserEntry]], keys: Sequence[bytes]
+) -> UserEntry | None:
+    """Return the entry that is of this password, marked with the first key; None without one."""
+    for one in known.get(name, ()):
         marks = [fingerprint(key, name, password, one.hash) for key in keys]
         if any(hmac.compare_digest(one.fingerprint, mark) for mark in marks):
             return replace(one, fingerprint=marks[0])
+    return None
+
+
+def _new_entry(name: str, password: str, key: bytes) -> UserEntry:
     hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt(_ROUNDS)).decode()
-    mark = fingerprint(keys[0], name, password, hashed)
-    return UserEntry(name=name, hash=hashed, fingerprint=mark)
+    return UserEntry(name=name, hash=hashed, fingerprint=fingerprint(key, name, password, hashed))
 
 
 def _builder(

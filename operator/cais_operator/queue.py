@@ -62,6 +62,10 @@ class Schedule:
         self._due[key] = when
         heapq.heappush(self._heap, (when, key))
 
+    def waits(self, key: Key) -> bool:
+        """Return whether a key is ready, and not worked on."""
+        return key in self._ready
+
     def take(self, now: float) -> Key | None:
         """Return the key that has been ready longest and mark it active; None without one."""
         self._ripen(now)
@@ -132,6 +136,10 @@ class WorkQueue:
     def __contains__(self, key: Key) -> bool:
         """Return whether a key waits, is worked on, or is promised."""
         return key in self._schedule
+
+    def waits(self, key: Key) -> bool:
+        """Return whether a key has its turn next, and is not worked on."""
+        return self._schedule.waits(key)
 
     def add(self, key: Key, after: float = 0.0) -> None:
         """Ask for a look at a Registry.

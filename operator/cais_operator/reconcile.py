@@ -103,23 +103,24 @@ class Reconciler:
         self._reporter = Reporter(cluster)
         self._requests = Requests(cluster, self._server, self._reporter)
 
-    async def reconcile(self, key: Key) -> Outcome:
+    async def reconcile(self, key: Key, listed: Object | None = None) -> Outcome:
         """Bring one Registry to what its spec asks, and say how far it is.
+
+        It is read now, unless it is `listed`: as it was read a moment ago, with others.
 
         Raises:
             ApiUnavailable: The API server cannot be reached: try again later.
             Conflict: Something changed under the reconcile: try again soon.
         """
         self._restarts.leave(key)
-        body = await self._read(key)
+        body = await self._read(key) if listed is None else _living(listed)
         if body is None:
             return Outcome(after=None)
         await self._take(names.KIND, key)
         try:
             registry = resource.parse(body)
         except InvalidSpec as invalid:
-            await self._tell(body, status.of_invalid(body, invalid.problems, self._now()))
-            return Outcome(after=self._settings.resync)
+            return await self._refuse(body, invalid)
         world = await self._observer.look(registry)
         await self._judge(registry, world)
         await self._identities.look(registry, world)
@@ -128,7 +129,7 @@ class Reconciler:
         may_write = not problems and not registry.spec.paused
         if may_write:
             await self._change(body, registry, world)
-        if problems and not registry.spec.paused:
+        elif not registry.spec.paused:
             await self._ledger.withdraw(registry, world)
         world.learn(wanted_files=wanted.files(registry, self._settings, world))
         await self._server.ask(registry, world, may_nudge=not registry.spec.paused)
@@ -141,8 +142,11 @@ class Reconciler:
         is_busy = started or requests.collects(world)
         found = Outcome(after=_SOON) if is_busy else self._next(registry, world, said, told)
         entry = nodes.entry_of(registry, world) if may_write else None
-        secrets, maps, others = referenced(registry), key_files(registry), kinds(registry)
-        return replace(found, references=secrets, key_files=maps, kinds=others, entry=entry)
+        return _watching(replace(found, entry=entry), registry)
+
+    async def _refuse(self, body: Object, invalid: InvalidSpec) -> Outcome:
+        await self._tell(body, status.of_invalid(body, invalid.problems, self._now()))
+        return Outcome(after=self._settings.resync)
 
     def _next(
         self, registry: Registry, world: World, said: Mapping[str, Any], told: Object
@@ -158,7 +162,7 @@ class Reconciler:
             body = await self._cluster.get(names.KIND, key.namespace, key.name)
         except NotFound:
             return None
-        return None if "deletionTimestamp" in body["metadata"] else body
+        return _living(body)
 
     async def _judge(self, registry: Registry, world: World) -> None:
         """Judge the certificate that was brought, if one is; large keys take their time."""
@@ -274,3 +278,13 @@ class Reconciler:
         metadata = body["metadata"]
         now = await self._read(Key(metadata["namespace"], metadata["name"]))
         return now is not None and now["metadata"]["uid"] == metadata["uid"]
+
+
+def _watching(outcome: Outcome, registry: Registry) -> Outcome:
+    """Return the outcome, with what else has to be watched for the Registry."""
+    secrets, maps, others = referenced(registry), key_files(registry), kinds(registry)
+    return replace(outcome, references=secrets, key_files=maps, kinds=others)
+
+
+def _living(body: Object) -> Object | None:
+    return None if "deletionTimestamp" in body["metadata"] else body

@@ -20,7 +20,7 @@ import yaml
 Manifest = dict[str, Any]
 
 _MARK = "\0"  # begins the text that stands for a value; YAML has it only as an escape
-_PLAIN = (str, int, bool, type(None))  # what JSON has and nobody can change
+_PLAIN = frozenset((str, int, bool, type(None)))  # what JSON has and nobody can change
 
 
 class Slot:
@@ -94,13 +94,17 @@ def fill(skeleton: Any, variables: Mapping[str, Any]) -> Any:  # noqa: ANN401 - 
         AttributeError: When a value lacks the attribute that a mark names.
         TypeError, ValueError: When a value is no JSON value.
     """
+    if isinstance(skeleton, str):
+        return _json(_value(skeleton[1:], variables)) if skeleton[:1] == _MARK else skeleton
     if isinstance(skeleton, dict):
-        filled = ((key, fill(one, variables)) for key, one in skeleton.items())
-        return {key: one for key, one in filled if one is not None}
+        filled = {}
+        for key, one in skeleton.items():
+            value = fill(one, variables)
+            if value is not None:
+                filled[key] = value
+        return filled
     if isinstance(skeleton, list):
         return [fill(one, variables) for one in skeleton]
-    if isinstance(skeleton, str) and skeleton.startswith(_MARK):
-        return _json(_value(skeleton.removeprefix(_MARK), variables))
     return skeleton
 
 
@@ -114,8 +118,13 @@ def _value(path: str, variables: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an
 
 def _json(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     """Return a copy of a value as JSON has it, without nulls."""
-    if type(value) in _PLAIN:
+    kind = type(value)
+    if kind in _PLAIN:
         return value
+    if kind is dict and all(type(key) is str for key in value):
+        return {key: _json(one) for key, one in value.items() if one is not None}
+    if kind in {list, tuple}:
+        return [_json(one) for one in value]
     return without_nulls(json.loads(json.dumps(value, allow_nan=False)))
 
 

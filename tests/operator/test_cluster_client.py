@@ -75,8 +75,8 @@ async def test_a_list_is_read_page_by_page(tmp_path: Path) -> None:
     assert {one["kind"] for one in found} == {"Service"}
     assert version == "9"
     assert [dict(one.query) for one in seen] == [
-        {"labelSelector": "x=y", "limit": "200"},
-        {"labelSelector": "x=y", "limit": "200", "continue": "next"},
+        {"labelSelector": "x=y", "limit": "100"},
+        {"labelSelector": "x=y", "limit": "100", "continue": "next"},
     ]
     assert seen[0].headers["Authorization"] == "Bearer a-token"
     assert seen[0].headers["User-Agent"].startswith("cais-operator/")

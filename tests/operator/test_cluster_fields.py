@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from cais_operator.cluster import digest, own_digest
+from cais_operator.cluster import digest, own_digests, part_digest
 
 OURS = {"manager": "cais-operator", "operation": "Apply"}
 
@@ -68,7 +68,7 @@ CASES: tuple[tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]], ...] = 
 def test_a_live_object_that_holds_all_of_ours_is_equal(
     what: str, fields: dict[str, Any], has: dict[str, Any], wants: dict[str, Any]
 ) -> None:
-    assert own_digest(live(fields, **has)) == digest(wanted(**wants)), what
+    assert own_digests(live(fields, **has))[0] == digest(wanted(**wants)), what
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,9 @@ def test_a_live_object_that_holds_all_of_ours_is_equal(
 def test_whatever_an_apply_would_change_is_seen(
     what: str, fields: dict[str, Any], has: dict[str, Any]
 ) -> None:
-    assert own_digest(live(fields, **has)) != digest(wanted(spec={"a": 1, "l": ["x", "y"]})), what
+    assert own_digests(live(fields, **has))[0] != digest(wanted(spec={"a": 1, "l": ["x", "y"]})), (
+        what
+    )
 
 
 @pytest.mark.parametrize(
@@ -102,7 +104,7 @@ def test_whatever_an_apply_would_change_is_seen(
 def test_only_our_own_apply_counts(entry: dict[str, Any]) -> None:
     made = live({})
     made["metadata"]["managedFields"] = [{**entry, "fieldsV1": {"f:spec": {"f:a": {}}}}]
-    assert own_digest({**made, "spec": {"a": 1}}) == ""
+    assert own_digests({**made, "spec": {"a": 1}}) == ("", "")
 
 
 @pytest.mark.parametrize(
@@ -118,4 +120,14 @@ def test_only_our_own_apply_counts(entry: dict[str, Any]) -> None:
 def test_managed_fields_that_do_not_describe_the_object_end_nothing(fields: Any) -> None:
     entry = {"manager": "cais-operator", "operation": "Apply", "fieldsV1": fields}
     metadata = {"labels": {"team": "a"}, "finalizers": ["b"], "managedFields": [entry]}
-    assert isinstance(own_digest({"metadata": metadata}), str)
+    assert isinstance(own_digests({"metadata": metadata})[0], str)
+
+
+def test_the_digest_of_a_part_is_that_of_the_desired_part() -> None:
+    fields: dict[str, Any] = {
+        "f:spec": {"f:a": {}, "f:template": {"f:l": {'k:{"n":"b"}': {"f:n": {}}}}}
+    }
+    has = {"spec": {"a": 1, "template": {"l": [{"n": "a"}, {"n": "b", "x": 1}]}}}
+    found = own_digests(live(fields, **has), "spec", "template")
+    assert found[1] == part_digest({"l": [{"n": "b"}]})
+    assert found[0] == digest(wanted(spec={"a": 1, "template": {"l": [{"n": "b"}]}}))

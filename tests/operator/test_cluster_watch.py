@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 
 from cais_operator import errors
-from cais_operator.cluster import Expired, Object, Selection, Watch, WatchEvent
+from cais_operator.cluster import (
+    PAGE,
+    Expired,
+    Listing,
+    Object,
+    Selection,
+    Watch,
+    WatchEvent,
+)
 from cais_operator.cluster import watch as module
 from support.fake_cluster import FakeCluster
 
@@ -143,13 +151,14 @@ async def test_of_each_object_of_a_list_only_that_stays_which_is_kept() -> None:
     cluster = Scripted([])
     found = [{"metadata": {"name": name}, "spec": "large"} for name in "ab"]
 
-    async def visit(selection: Selection, each: Callable[[Object], None]) -> str:
-        assert selection.kind == "Service"
-        for one in found:
-            each(one)
-        return "7"
+    async def pages(selection: Selection, size: int = PAGE) -> AsyncIterator[Listing]:
+        assert (selection.kind, size) == ("Service", PAGE)
+        page = [found[0]]
+        yield page, "7"
+        assert page == []  # emptied, before the next one is in memory as well
+        yield [found[1]], "7"
 
-    cluster.visit = visit  # type: ignore[method-assign]
+    cluster.pages = pages  # type: ignore[method-assign]
     listed: list[Object] = []
     watch = Watch(
         cluster,

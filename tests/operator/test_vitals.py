@@ -55,8 +55,8 @@ class Reconciler:
 
     is_blocked = False
 
-    async def reconcile(self, key: Key) -> Outcome:
-        del key
+    async def reconcile(self, key: Key, listed: Object | None = None) -> Outcome:
+        del key, listed
         if self.is_blocked:
             await asyncio.Event().wait()
         return Outcome(after=None)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from cais_operator import errors, names
-from cais_operator.cluster import Object, Selection, WatchEvent
+from cais_operator.cluster import PAGE, Listing, Object, Selection, WatchEvent
 
 _T = TypeVar("_T")
 Id = tuple[str, str, str]
@@ -99,7 +99,7 @@ class FakeCluster:
         self._note("get", kind, name)
         return _copy(self._find(kind, namespace, name))
 
-    async def list(self, selection: Selection) -> tuple[list[Object], str]:
+    async def list(self, selection: Selection) -> Listing:
         self._note("list", selection.kind, selection.labels)
         found = [
             _copy(live)
@@ -110,11 +110,10 @@ class FakeCluster:
         ]
         return found, str(next(self._versions))
 
-    async def visit(self, selection: Selection, each: Callable[[Object], None]) -> str:
+    async def pages(self, selection: Selection, size: int = PAGE) -> AsyncIterator[Listing]:
         found, version = await self.list(selection)
-        for one in found:
-            each(one)
-        return version
+        for start in range(0, max(1, len(found)), size):
+            yield found[start : start + size], version
 
     async def create(self, manifest: Object) -> Object:
         with self._writing("create", manifest) as (identity, live):

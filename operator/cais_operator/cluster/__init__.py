@@ -15,9 +15,17 @@ from cais_operator.cluster.children import (
 )
 from cais_operator.cluster.client import Client
 from cais_operator.cluster.connect import Connection, connect
-from cais_operator.cluster.fields import digest, own_digest, part_digest
+from cais_operator.cluster.fields import digest, own_digests, part_digest
 from cais_operator.cluster.finding import find
-from cais_operator.cluster.interface import Cluster, Expired, Object, Selection, WatchEvent
+from cais_operator.cluster.interface import (
+    PAGE,
+    Cluster,
+    Expired,
+    Listing,
+    Object,
+    Selection,
+    WatchEvent,
+)
 from cais_operator.cluster.kinds import CHILD_KINDS, OPTIONAL_KINDS, Kind, kind_of
 from cais_operator.cluster.pods import Pods, watch_pods
 from cais_operator.cluster.watch import Watch, pause_after
@@ -25,6 +33,7 @@ from cais_operator.cluster.watch import Watch, pause_after
 __all__ = [
     "CHILD_KINDS",
     "OPTIONAL_KINDS",
+    "PAGE",
     "Child",
     "Children",
     "Client",
@@ -33,6 +42,7 @@ __all__ = [
     "Expired",
     "Identity",
     "Kind",
+    "Listing",
     "Object",
     "Pods",
     "Selection",
@@ -45,7 +55,7 @@ __all__ = [
     "identity",
     "keys_of",
     "kind_of",
-    "own_digest",
+    "own_digests",
     "part_digest",
     "pause_after",
     "watch_pods",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cais_operator import names
-from cais_operator.cluster.fields import own_digest
+from cais_operator.cluster.fields import own_digests
 from cais_operator.cluster.interface import Object
 from cais_operator.cluster.pods import Pods
 from cais_operator.resource import Key
@@ -35,6 +35,7 @@ _KEPT_METADATA = (
 )
 _OWN_METADATA = ("name", "uid", "resourceVersion", "creationTimestamp")  # no other object has these
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?")  # of a Registry, as the CRD has it
+_TEMPLATE = ("spec", "template")
 _BUNDLE = "ca.crt"
 _FOREIGN = "kubectl.kubernetes.io/last-applied-configuration"
 
@@ -48,7 +49,7 @@ class Child:
     Attributes:
         uid: Of the object.
         version: Its resourceVersion.
-        digest: What it holds of our last apply (`fields.own_digest`).
+        digest: What it holds of our last apply (`fields.own_digests`).
         body: The parts of it that are judged.
         template: Of a Deployment, the same digest of its pod template.
         image: Of a Deployment, that of its first container.
@@ -136,12 +137,13 @@ def child_of(live: Object) -> Child:
     if live["kind"] == "ConfigMap" and _BUNDLE in (live.get("data") or {}):
         body["data"] = _shared({_BUNDLE: live["data"][_BUNDLE]})
     is_server = live["kind"] == "Deployment"
+    whole, template = own_digests(live, *(_TEMPLATE if is_server else ()))
     return Child(
         uid=metadata["uid"],
         version=metadata["resourceVersion"],
-        digest=own_digest(live),
+        digest=whole,
         body=body,
-        template=own_digest(live, "spec", "template") if is_server else "",
+        template=template,
         image=_image(live) if is_server else "",
     )
 

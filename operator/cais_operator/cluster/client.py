@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+import msgspec
 from kubernetes.aio.client.api_client import ApiClient
 
 from cais_operator import __version__, errors, names
 from cais_operator.cluster.connect import Connection
 from cais_operator.cluster.errors_map import error_from
-from cais_operator.cluster.interface import Expired, Object, Selection, WatchEvent
+from cais_operator.cluster.interface import PAGE, Expired, Listing, Object, Selection, WatchEvent
 from cais_operator.cluster.kinds import kind_of
 
-PAGE = 200  # objects of one LIST request; a page is in memory as a whole
 SHORT = 12  # connections for requests that end: workers and lists; each has 300 KiB of buffers
 REQUEST_TIMEOUT = 30.0  # seconds
 DOCUMENT_TIMEOUT = 10.0  # seconds
@@ -30,9 +30,10 @@ _JSON = "application/json"
 _METADATA = f"{_JSON};as=PartialObjectMetadata%s;g=meta.k8s.io;v=v1"
 _LEASES = kind_of("Lease").path(None).removesuffix("leases")  # and nothing else is there
 _STRICT = {"fieldValidation": "Strict"}
-# A ValueError is an answer cut short, or of something on the way that is no API server; a
+# A DecodeError is an answer cut short, or of something on the way that is no API server; a
 # RecursionError is JSON nested deeper than can be read.
-_UNREACHABLE = (aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError)
+_UNREACHABLE = (aiohttp.ClientError, OSError, ValueError, RecursionError, msgspec.DecodeError)
+_read = msgspec.json.Decoder().decode
 
 
 Count = Callable[[str, str], None]
@@ -64,31 +65,26 @@ class Client:
         subject = f"{kind} {namespace}/{name}"
         return await self._send("GET", kind_of(kind).path(namespace, name), subject)
 
-    async def list(self, selection: Selection) -> tuple[list[Object], str]:
+    async def list(self, selection: Selection) -> Listing:
         """See `interface.Cluster`."""
-        items: list[Object] = []
-        return items, await self.visit(selection, items.append)
+        pages = [page async for page in self.pages(selection)]
+        return [one for items, _ in pages for one in items], pages[-1][1]
 
-    async def visit(self, selection: Selection, each: Callable[[Object], None]) -> str:
+    async def pages(self, selection: Selection, size: int = PAGE) -> AsyncIterator[Listing]:
         """See `interface.Cluster`."""
-        query = _query(selection) | {"limit": str(PAGE)}
-        while True:
-            metadata = await self._page(selection, query, each)
-            if not metadata.get("continue"):
-                return str(metadata.get("resourceVersion", ""))
-            query["continue"] = metadata["continue"]
-
-    async def _page(
-        self, selection: Selection, query: Mapping[str, str], each: Callable[[Object], None]
-    ) -> Object:
-        """Pass one page on, of which nothing stays in memory; return the list's metadata."""
         kind = kind_of(selection.kind)
         accept = _METADATA % "List" if selection.metadata_only else _JSON
         path, subject = kind.path(selection.namespace), f"the list of {kind.plural}"
-        page = await self._send("GET", path, subject, query=query, accept=accept)
-        for item in page.get("items") or ():
-            each({"apiVersion": kind.api_version, **item, "kind": kind.name})
-        return dict(page.get("metadata", {}))
+        query = _query(selection) | {"limit": str(size)}
+        known = {"apiVersion": kind.api_version, "kind": kind.name}
+        while True:
+            page = await self._send("GET", path, subject, query=query, accept=accept)
+            metadata = page.get("metadata", {})
+            items = [{**one, **known} for one in page.pop("items", None) or ()]
+            yield items, str(metadata.get("resourceVersion", ""))
+            if not metadata.get("continue"):
+                return
+            query["continue"] = metadata["continue"]
 
     async def create(self, manifest: Object) -> Object:
         """See `interface.Cluster`."""
@@ -170,7 +166,7 @@ class Client:
                         response.status, response.headers, await response.read(), subject
                     )
                 async for line in response.content:
-                    yield _event(json.loads(line), subject)
+                    yield _event(_read(line), subject)
         except _UNREACHABLE as error:
             raise _unavailable(subject, error) from error
 
@@ -218,7 +214,7 @@ class Client:
                 data = await response.read()
             if response.status >= _ERRORS:
                 raise error_from(response.status, response.headers, data, subject)
-            answer: Object = json.loads(data)
+            answer: Object = _read(data)
         except Expired as error:  # so many pages that the first one is too old: all again
             raise errors.ApiUnavailable(str(error)) from error
         except _UNREACHABLE as error:
@@ -251,7 +247,7 @@ async def _request(  # noqa: PLR0913, PLR0917 - what a request has
         method,
         path,
         query_params=dict(query),
-        header_params={"Accept": accept, "Content-Type": content},
+        header_params={"Accept": accept, "Accept-Encoding": "identity", "Content-Type": content},
         body=body,
         auth_settings=["BearerToken"],
     )
@@ -275,6 +271,8 @@ def _verb(method: str, query: Mapping[str, str]) -> str:
 def _api_client(connection: Connection, count: Count, *, connections: int) -> _Way:
     configuration = connection.configuration()
     configuration.connection_pool_maxsize = connections
+    # Else two threads are asked before each request, for a proxy and for a ~/.netrc.
+    configuration.client_session_kwargs = {"trust_env": connection.is_proxied}
     client = ApiClient(configuration)
     client.user_agent = f"cais-operator/{__version__}"
     return _Way(client, count)

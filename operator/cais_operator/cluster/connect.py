@@ -5,6 +5,8 @@ import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.config import (
@@ -52,6 +54,12 @@ class Connection:
         loaded = copy.copy(self._configuration)
         loaded.api_key = dict(self._configuration.api_key)
         return loaded
+
+    @property
+    def is_proxied(self) -> bool:
+        """Whether `HTTPS_PROXY` and its like lead to the API server, and `NO_PROXY` does not."""
+        server = urlsplit(self._configuration.host)
+        return server.scheme in getproxies() and not proxy_bypass(server.hostname or "")
 
     async def credentials(self) -> Credentials:
         """Return what stands in the files now."""

@@ -10,11 +10,12 @@ took over has left our entry, so even an edit that was undone shows.
 """
 
 import hashlib
-import json
 import logging
 from collections.abc import Iterator, Mapping
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Any
+
+import msgspec
 
 from cais_operator import names
 
@@ -22,8 +23,11 @@ _IDENTITY = ("apiVersion", "kind")
 _IDENTITY_METADATA = ("name", "namespace")
 _log = logging.getLogger(__name__)
 _MISSING = object()
-# One encoder for all: `json.dumps` makes one for each call that wishes anything.
-_compact = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+_UNREADABLE = (
+    *(AttributeError, LookupError, RecursionError, TypeError, ValueError),
+    msgspec.MsgspecError,
+)
+_compact = msgspec.json.Encoder(order="sorted").encode
 
 
 def digest(manifest: Mapping[str, Any]) -> str:
@@ -33,28 +37,33 @@ def digest(manifest: Mapping[str, Any]) -> str:
     rest = {key: value for key, value in metadata.items() if key not in _IDENTITY_METADATA}
     if rest:
         bare["metadata"] = rest
-    return _hash(bare)
+    return _hash(_sorted(bare))
 
 
 def part_digest(part: object) -> str:
-    """Return the digest of a part of a desired object in normal form; see `own_digest`."""
-    return _hash(part)
+    """Return the digest of a part of a desired object in normal form; see `own_digests`."""
+    return _hash(_sorted(part))
 
 
-def own_digest(live: Mapping[str, Any], *path: str) -> str:
-    """Return the digest of what the live object, or a part of it, still holds of our last apply.
+def own_digests(live: Mapping[str, Any], *path: str) -> tuple[str, str]:
+    """Return the digests of what a live object, and a part of it, hold of our last apply.
 
     Empty when we never applied it, and when the entry does not describe the object: anyone who
     may write the object may write its managedFields, so nothing in them may end the operator.
+
+    Args:
+        live: The object.
+        path: Of the part.
     """
     try:
         for entry in live.get("metadata", {}).get("managedFields") or ():
             if _is_ours(entry):
                 own = _project(live, entry.get("fieldsV1") or {})
-                return _hash(reduce(lambda part, name: part[name], path, own))
-    except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
+                part = reduce(lambda one, name: one[name], path, own) if path else None
+                return _hash(own), _hash(part) if path else ""
+    except _UNREADABLE:
         _log.warning("managedFields of an object cannot be read: taken for not ours")
-    return ""
+    return "", ""
 
 
 def _is_ours(entry: Mapping[str, Any]) -> bool:
@@ -66,14 +75,15 @@ def _is_ours(entry: Mapping[str, Any]) -> bool:
 
 
 def _project(value: Any, fields: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
-    inner = {key: below for key, below in fields.items() if key != "."}
-    if not inner:  # a leaf, or the thing itself: all of it is ours
-        return value if not fields else _empty(value)
-    if isinstance(value, Mapping):
-        return _project_mapping(value, inner)
+    if not fields:  # a leaf: all of it is ours
+        return _sorted(value)
+    if len(fields) == 1 and "." in fields:
+        return _empty(value)
+    if isinstance(value, dict):
+        return _project_mapping(value, fields)
     if isinstance(value, list):
-        return list(_project_items(value, inner))
-    return _MISSING
+        return _in_order(list(_project_items(value, fields)))
+    raise TypeError("managedFields name what is inside of a scalar")
 
 
 def _empty(value: Any) -> Any:  # noqa: ANN401 - see _project
@@ -85,20 +95,28 @@ def _project_mapping(value: Mapping[str, Any], fields: Mapping[str, Any]) -> dic
     result = {}
     for key, below in fields.items():
         name = key.removeprefix("f:")
-        if name in value:
+        if name in value and key != ".":
             result[name] = _project(value[name], below)
     return result
 
 
 def _project_items(items: list[Any], fields: Mapping[str, Any]) -> Iterator[Any]:
     for key, below in fields.items():
-        kind, _, text = key.partition(":")
-        wanted = json.loads(text)
+        if key == ".":
+            continue
+        kind, wanted = _item(key)
         for item in items:
             if kind == "v" and item == wanted:
                 yield item
-            elif kind == "k" and isinstance(item, Mapping) and _has(item, wanted):
+            elif kind == "k" and isinstance(item, dict) and _has(item, wanted):
                 yield _project(item, below)
+
+
+@lru_cache(maxsize=1024)  # containers, ports and volumes of all servers have the same keys
+def _item(key: str) -> tuple[str, Any]:
+    """Return of what kind an item's key is, and the value or the keys that it names."""
+    kind, _, text = key.partition(":")
+    return kind, msgspec.json.decode(text)
 
 
 def _has(item: Mapping[str, Any], keys: Mapping[str, Any]) -> bool:
@@ -106,16 +124,22 @@ def _has(item: Mapping[str, Any], keys: Mapping[str, Any]) -> bool:
 
 
 def _hash(value: Any) -> str:  # noqa: ANN401 - see _project
-    return hashlib.sha256(_compact(_sorted(value)).encode()).hexdigest()
+    return hashlib.sha256(_compact(value)).hexdigest()
 
 
 def _sorted(value: Any) -> Any:  # noqa: ANN401 - see _project
     """Sort lists of objects: a list that has keys has no order of its own in FieldsV1."""
     if isinstance(value, dict):
-        return {key: _sorted(one) for key, one in value.items()}
+        return {
+            key: _sorted(one) if isinstance(one, (dict, list)) else one
+            for key, one in value.items()
+        }
     if isinstance(value, list):
-        items = [_sorted(one) for one in value]
-        if len(items) > 1 and all(isinstance(one, dict) for one in items):
-            items.sort(key=_compact)
-        return items
+        return _in_order([_sorted(one) for one in value])
     return value
+
+
+def _in_order(items: list[Any]) -> list[Any]:
+    if len(items) > 1 and all(isinstance(one, dict) for one in items):
+        items.sort(key=_compact)
+    return items

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the rest of the operator may ask of the Kubernetes API; tests have a twin of dicts."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 Object = dict[str, Any]
+Listing = tuple[list[Object], str]
+"""Objects, and the resourceVersion of their list."""
+
+PAGE = 100  # objects of one LIST request; a page is in memory as a whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +55,15 @@ class Cluster(Protocol):
         """Return the object."""
         ...
 
-    async def list(self, selection: Selection) -> tuple[list[Object], str]:
+    async def list(self, selection: Selection) -> Listing:
         """Return all that is selected, read in pages, and the list's resourceVersion."""
         ...
 
-    async def visit(self, selection: Selection, each: Callable[[Object], None]) -> str:
-        """Pass all that is selected on as its pages come; return the list's resourceVersion."""
+    def pages(self, selection: Selection, size: int = PAGE) -> AsyncIterator[Listing]:
+        """Yield all that is selected, a page at a time, each with the list's resourceVersion.
+
+        Who wants little in memory empties a page before asking for the next one.
+        """
         ...
 
     async def create(self, manifest: Object) -> Object:

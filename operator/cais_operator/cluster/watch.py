@@ -98,9 +98,10 @@ class Watch:
 
     async def _list(self) -> str:
         objects: list[Object] = []
-        version = await self._cluster.visit(
-            self._selection, lambda one: objects.append(self._kept(one))
-        )
+        version = ""
+        async for page, version in self._cluster.pages(self._selection):  # noqa: B007 - the last
+            while page:
+                objects.append(self._kept(page.pop(0)))
         self.last_answer = self._clock()
         self._listed(objects)
         self.synced.set()

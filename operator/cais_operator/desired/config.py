@@ -3,10 +3,11 @@
 
 import base64
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from cais_operator import backend, edge, names, token_keys, versions
 from cais_operator.consumers import Grant
@@ -50,7 +51,7 @@ def config_map(
     fixed = static_part(registry, settings)
     parts = {**fixed, **live, "tokens": _tokens(registry, settings)}
     parts = versions.readable(parts, reader or versions.pinned(registry))
-    text = json.dumps(parts, indent=2, ensure_ascii=False)
+    text = msgspec.json.format(msgspec.json.encode(parts), indent=2).decode()
     data = {_CONFIG_KEY: text + "\n", **identities.files(known)}
     context = _ConfigMap(name=names.config_map(registry), data=data)
     return finish(render("config-map", context), registry)

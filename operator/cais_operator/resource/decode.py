@@ -10,6 +10,7 @@ import re
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any, TypeVar
 
 from cais_operator.errors import Problem
@@ -65,11 +66,10 @@ class _Decoder:
     def _object(self, kind: Any, value: object, path: str) -> Any:  # noqa: ANN401 - see value
         if not isinstance(value, Mapping):
             return self._refuse(path, value, "must be an object")
-        given = {camel(field.name): field for field in dataclasses.fields(kind)}
+        given, hints = _shape(kind)
         for name in value.keys() - given.keys():
             rule = f"is not a field; known are {', '.join(given)}"
             self._refuse(f"{path}.{name}", value[name], rule)
-        hints = typing.get_type_hints(kind, include_extras=True)
         found = dict(self._fields(given, hints, value, path))
         return None if self.problems else kind(**found)
 
@@ -128,6 +128,13 @@ class _Decoder:
             return read(value)
         except ValueError as error:
             return self._refuse(path, value, str(error))
+
+
+@cache
+def _shape(kind: Any) -> tuple[Mapping[str, dataclasses.Field[Any]], Mapping[str, Any]]:  # noqa: ANN401
+    """Return the fields of a dataclass by their JSON names, and their types by their own."""
+    given = {camel(field.name): field for field in dataclasses.fields(kind)}
+    return given, typing.get_type_hints(kind, include_extras=True)
 
 
 def unwrap(kind: Any) -> tuple[Any, tuple[Any, ...]]:  # noqa: ANN401 - any type hint
