@@ -107,6 +107,17 @@ async def test_damage_is_found_repaired_and_healed(
         assert (await core.blobs.stat(REPO, Digest.of(LAYER), promise=False)).size == len(LAYER)
 
 
+async def test_a_database_that_knows_nothing_buries_no_image(tmp_path: Path) -> None:
+    keys = [f"{name}/sha256/aa/{'a' * 64}/{'0' * 32}" for name in ("blobs", "manifests")]
+    spare = f"uploads/{'1' * 32}"
+    async with World(tmp_path).open() as core:
+        for key in (*keys, spare):
+            add_file(tmp_path, key)
+        found = await check(core, REPAIR)
+    assert (found.found, found.left) == ({Kind.ORPHAN: 3}, 2)
+    assert [(tmp_path / key).exists() for key in (*keys, spare)] == [True, True, False]
+
+
 async def test_a_damaged_manifest_comes_back_from_its_copy(tmp_path: Path) -> None:
     async with World(tmp_path).open() as core:
         manifest = await fill(core)

@@ -7,8 +7,11 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -16,6 +19,10 @@ from cais_registry.cli import client
 from cais_registry.cli.errors import CommandError
 from cais_registry.cli.usage import human
 from cais_registry.config.errors import ConfigError
+from cais_registry.model.errors import StorageUnavailable
+
+if TYPE_CHECKING:
+    from cais_registry.stores.blobstore import BlobStore
 
 _ASK_AGAIN_SECONDS: Final = 0.5
 
@@ -33,11 +40,12 @@ def run(options: argparse.Namespace) -> int:
         return rebuild(options)
     if options.force or options.orphans_to is not None:
         raise ConfigError("--force and --orphans-to go with --rebuild only")
-    if (options.data is None) == (options.server is None):
+    if sum(one is not None for one in (options.data, options.config, options.server)) != 1:
         raise ConfigError(
-            "name one store: --data of a stopped server, or --server of a running one"
+            "name one store: --data of a stopped server, --config of one over a bucket or"
+            " PostgreSQL, or --server of a running one"
         )
-    report = _online(options) if options.data is None else _offline(options)
+    report = _online(options) if options.server is not None else _offline(options)
     if report["state"] != "Succeeded":
         raise CommandError(f"the check of {options.server} did not end; the server's log says why")
     print(json.dumps(report) if options.output == "json" else describe(report))
@@ -80,40 +88,94 @@ def _show(report: dict[str, Any]) -> None:
         print(f"\r{seen} looked at ", end="", file=sys.stderr, flush=True)
 
 
-def _offline(options: argparse.Namespace) -> dict[str, Any]:
-    from cais_registry.stores import layout, sqlite  # noqa: PLC0415 - other commands need no store
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where rows and bytes are.
 
-    data = Path(options.data).absolute()
-    database = data / layout.DATABASE
-    if not database.is_file():
+    Attributes:
+        data: The data folder.
+        database_url: How PostgreSQL is reached; None for SQLite in the folder.
+        store: Makes the store of bytes; None for the files of the folder.
+    """
+
+    data: Path
+    database_url: str | None = None
+    store: Callable[[Executor], BlobStore] | None = None
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether nothing is in the folder: several servers use such a place, so a check may."""
+        return self.database_url is not None and self.store is not None
+
+
+def _configured(config: str) -> _Place:
+    from cais_registry.app import objects  # noqa: PLC0415 - other commands need no store
+    from cais_registry.app.files import Files  # noqa: PLC0415 - see above
+    from cais_registry.config.settings import Flags  # noqa: PLC0415 - see above
+
+    files = Files(Path(config), Flags())
+    settings = files.loaded.settings
+    return _Place(
+        data=settings.data,
+        database_url=files.database_url(),
+        store=objects.opener(settings.storage),
+    )
+
+
+def _offline(options: argparse.Namespace) -> dict[str, Any]:
+    from cais_registry.stores import layout  # noqa: PLC0415 - see `_configured`
+
+    if options.config is None:
+        place = _Place(data=Path(options.data).absolute())
+    else:
+        place = _configured(options.config)
+    try:
+        if place.is_shared:
+            return asyncio.run(_check(place, options))
+        _check_database(place)
+        lock = layout.lock(place.data)
+        try:
+            _check_whole(place)
+            return asyncio.run(_check(place, options))
+        finally:
+            os.close(lock)
+    except layout.UnusableData as error:
+        raise ConfigError(str(error)) from error
+    except StorageUnavailable as error:
+        raise CommandError(f"{error}; nothing more was checked") from error
+
+
+def _check_database(place: _Place) -> None:
+    """Make sure not to make a new one."""
+    from cais_registry.stores.layout import DATABASE  # noqa: PLC0415 - see `_configured`
+
+    if place.database_url is None and not (place.data / DATABASE).is_file():
         raise ConfigError(
-            f"--data {data}: there is no {layout.DATABASE}; is it a data folder? If it was one,"
+            f"--data {place.data}: there is no {DATABASE}; is it a data folder? If it was one,"
             " --rebuild makes the database anew"
         )
-    try:
-        lock = layout.lock(data)
-    except layout.UnusableData as error:
-        raise ConfigError(str(error)) from error
-    try:
-        faults = sqlite.faults(database)
-        if faults:
-            raise ConfigError(
-                f"the database {database} is damaged, --rebuild makes it anew:"
-                f" {'; '.join(faults)[:500]}"
-            )
-        return asyncio.run(_check(data, options))
-    except layout.UnusableData as error:
-        raise ConfigError(str(error)) from error
-    finally:
-        os.close(lock)
 
 
-async def _check(data: Path, options: argparse.Namespace) -> dict[str, Any]:
+def _check_whole(place: _Place) -> None:
+    from cais_registry.stores import layout, sqlite  # noqa: PLC0415 - see `_configured`
+
+    if place.database_url is not None:
+        return
+    database = place.data / layout.DATABASE
+    faults = sqlite.faults(database)
+    if faults:
+        raise ConfigError(
+            f"the database {database} is damaged, --rebuild makes it anew:"
+            f" {'; '.join(faults)[:500]}"
+        )
+
+
+async def _check(place: _Place, options: argparse.Namespace) -> dict[str, Any]:
     from cais_registry.http.admin_views import check_view  # noqa: PLC0415 - loads much
     from cais_registry.services.checker import CheckOptions  # noqa: PLC0415 - see above
     from cais_registry.services.core import open_core  # noqa: PLC0415 - see above
 
-    core = await open_core(data)
+    core = await open_core(place.data, database_url=place.database_url, store=place.store)
     try:
         wanted = CheckOptions(repair=options.repair, digests=options.digests)
         report: dict[str, Any] = msgspec.to_builtins(check_view(await core.checker.run(wanted)))

@@ -77,15 +77,16 @@ garbage collection can give back, and the disk.
 """
 
 _FSCK = """\
-Compare what the database says with the files that are there, both ways. Nothing is changed unless
+Compare what the database says with the bytes that are there, both ways. Nothing is changed unless
 --repair is given. Exit code 0: all is well; 1: something is left to do; 2: it could not be checked.
 
   cais-registry fsck --data cais-data                          of a server that is stopped
+  cais-registry fsck --config server.yaml                      of one over a bucket or PostgreSQL
   cais-registry fsck --server http://127.0.0.1:5000 --repair   of one that runs, beside pushes
 
---repair removes files that belong to nothing, writes copies of manifests anew, and moves damaged
-bytes of blobs to damaged/ in the data folder: then the blob is unknown, and the next push of it
-heals every image that uses it.
+--repair removes what belongs to nothing, writes copies of manifests anew, and moves damaged bytes
+of blobs to damaged/ in the data folder or the bucket: then the blob is unknown, and the next push
+of it heals every image that uses it.
 
   cais-registry fsck --data cais-data --rebuild                a lost database, server stopped
 
@@ -216,6 +217,7 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
 
 def _add_fsck(fsck: argparse.ArgumentParser) -> None:
     fsck.add_argument("--data", metavar="D", help="folder of the data of a stopped server")
+    fsck.add_argument("--config", metavar="F", help="its configuration file, for a bucket")
     _add_client(fsck, is_required=False)
     fsck.add_argument("--repair", action="store_true", help="change what is safe to change")
     fsck.add_argument("--digests", action="store_true", help="also read and hash every blob")

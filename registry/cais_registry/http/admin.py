@@ -66,7 +66,6 @@ async def _run(deps: Deps, _: Request, path: AdminPath) -> Response:
 async def _check(deps: Deps, request: Request, _: AdminPath) -> Response:
     given = await read_json(request, views.StartCheck, like='{"repair": false, "digests": false}')
     options = CheckOptions(repair=given.repair, digests=given.digests)
-    deps.core.check_checkable()
     answer = to_json(views.check_view(deps.core.checker.start(options)), status=202)
     asked = {"repair": given.repair, "digests": given.digests}
     return answer.telling(Act(event="admin.fsck", options=asked))

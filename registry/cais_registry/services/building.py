@@ -88,7 +88,7 @@ class Builder:
             referrers=Referrers(database),
             usage=self._usage,
             collector=self._collector(),
-            checker=Checker(database, ground.data, self._mirror, self._reaper),
+            checker=Checker(database, store, self._mirror, self._reaper),
             undelete=Undelete(database, changes, limits),
             pressure=Pressure(database, store, self._reaper, ground.policy),
             housekeeping=self._housekeeping(),

@@ -1,24 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compares files and database both ways (docs/adr/0013). Safe beside pushes and collections."""
+"""Compares bytes and database both ways (docs/adr/0013). Safe beside pushes and collections."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import Final
 
 from cais_registry.model.check import Check, CheckState, Finding, Kind
 from cais_registry.model.digest import Digest
+from cais_registry.model.errors import StorageUnavailable
 from cais_registry.model.manifest_copy import decode
 from cais_registry.services.mirror import Mirror
 from cais_registry.services.reaper import Reaper
 from cais_registry.stores.blob_rows import repos_with
-from cais_registry.stores.check_files import digest_of, files, set_aside
+from cais_registry.stores.blobstore import BlobStore
 from cais_registry.stores.check_rows import (
     CheckedBlob,
     CheckedManifest,
@@ -37,6 +37,9 @@ from cais_registry.stores.usage_rows import count_anew, counted_bytes, stored_by
 _LOG = logging.getLogger(__name__)
 _BATCH: Final = 256
 _SHOWN: Final = 3
+_UPLOADS: Final = "uploads/"
+_FOLDERS: Final = ("blobs", "manifests", "uploads")
+_LARGEST_COPY: Final = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,17 +58,19 @@ class CheckOptions:
 class Checker:
     """Checks one store. What it finds, it looks up again before it says so: others go on."""
 
-    def __init__(self, database: Database, root: Path, mirror: Mirror, reaper: Reaper) -> None:
+    def __init__(
+        self, database: Database, store: BlobStore, mirror: Mirror, reaper: Reaper
+    ) -> None:
         """Prepare.
 
         Args:
             database: The rows.
-            root: The data folder.
+            store: The bytes.
             mirror: Writes copies of manifests.
             reaper: Removes what lies under tombstones.
         """
         self._database = database
-        self._root = root
+        self._store = store
         self._mirror = mirror
         self._reaper = reaper
         self._last: Check | None = None
@@ -118,18 +123,17 @@ class Checker:
                 check.blobs += 1
 
     async def _blob(self, blob: CheckedBlob, options: CheckOptions, check: Check) -> None:
-        size = await asyncio.to_thread(_size, self._root / blob.key)
+        size = await self._store.size(blob.key)
         if size is None:
-            await self._bad_blob(blob, Kind.BLOB_MISSING, "its file is not there", options, check)
+            await self._bad_blob(blob, Kind.BLOB_MISSING, "its bytes are not there", options, check)
         elif size != blob.size:
-            what = f"its file has {size} bytes instead of {blob.size}"
+            what = f"it has {size} bytes instead of {blob.size}"
             await self._bad_blob(blob, Kind.BLOB_SIZE, what, options, check)
         elif options.digests:
-            path = self._root / blob.key
-            found = await asyncio.to_thread(digest_of, path, blob.digest.algorithm)
+            found = await self._store.digest(blob.key, blob.digest.algorithm)
             check.bytes_read += size
             if found != blob.digest:
-                what = f"its file has digest {found}"
+                what = f"its bytes have digest {found}"
                 await self._bad_blob(blob, Kind.BLOB_DIGEST, what, options, check)
 
     async def _bad_blob(
@@ -140,7 +144,7 @@ class Checker:
             return  # garbage collection or a new push was here meanwhile
         moved = None
         if options.repair and kind is not Kind.BLOB_MISSING:
-            moved = await asyncio.to_thread(set_aside, self._root, blob.key)
+            moved = await self._store.set_aside(blob.key)
         names = await self._database.read(partial(_some_repos, digest=blob.digest))
         message = f"blob {blob.digest}: {what}; push it again to {names}" + (
             f" (what is left of it is in {moved})" if moved else ""
@@ -158,7 +162,7 @@ class Checker:
                 check.manifests += 1
 
     async def _manifest(self, row: CheckedManifest, options: CheckOptions, check: Check) -> None:
-        data = await asyncio.to_thread(_read, self._root / row.key)
+        data = await self._content(row.key)
         copy = decode(data or b"")
         is_content_good = Digest.of(copy.content, row.digest.algorithm) == row.digest
         is_copy_good = (
@@ -217,23 +221,49 @@ class Checker:
         )
         check.add(finding)
 
+    async def _content(self, key: str) -> bytes | None:
+        """The bytes of a copy; only as many of them as one may have."""
+        opened = await self._store.open(key)
+        if opened is None:
+            return None
+        try:
+            length = min(opened.size, _LARGEST_COPY)
+            return b"".join([piece async for piece in opened.read(0, length)])
+        except StorageUnavailable:
+            if await self._store.size(key) is None:
+                return None  # collected meanwhile
+            raise
+        finally:
+            opened.close()
+
     async def _files(self, options: CheckOptions, check: Check) -> None:
-        found = files(self._root)
-        while batch := await asyncio.to_thread(_take, found):
-            check.files += len(batch)
-            if options.repair:
-                orphans = await self._database.write(partial(bury_unnamed, keys=batch))
-            else:
-                keys = [key for key, _ in batch]
-                orphans = await self._database.read(partial(unnamed, keys=keys))
-            for key in orphans:
-                advice = "removed" if options.repair else "`--repair` removes it"
-                message = f"{key} belongs to nothing; {advice}"
-                check.add(
-                    Finding(
-                        kind=Kind.ORPHAN, where=key, message=message, is_repaired=options.repair
-                    )
-                )
+        for folder in _FOLDERS:
+            after = ""
+            while found := await self._store.keys(folder, after, _BATCH):
+                after = found[-1][0]
+                check.files += len(found)
+                await self._look_for_rows(_whole(found), options, check)
+
+    async def _look_for_rows(
+        self, batch: list[tuple[str, int]], options: CheckOptions, check: Check
+    ) -> None:
+        repairs = options.repair and self._may_bury(batch, check)
+        if repairs:
+            orphans = await self._database.write(partial(bury_unnamed, keys=batch))
+        else:
+            keys = [key for key, _ in batch]
+            orphans = await self._database.read(partial(unnamed, keys=keys))
+        advice = "`--repair` removes it"
+        if options.repair:
+            advice = "removed" if repairs else "left, as the database knows nothing: is it yours?"
+        for key in orphans:
+            message = f"{key} belongs to nothing; {advice}"
+            check.add(Finding(kind=Kind.ORPHAN, where=key, message=message, is_repaired=repairs))
+
+    @staticmethod
+    def _may_bury(batch: list[tuple[str, int]], check: Check) -> bool:
+        """Whoever names an empty database by mistake must not lose every image for it."""
+        return bool(check.blobs or check.manifests or batch[0][0].startswith(_UPLOADS))
 
 
 def _bytes(connection: Connection) -> tuple[int, int]:
@@ -247,22 +277,13 @@ def _ended(check: Check, task: asyncio.Task[Check]) -> None:
         _LOG.error("the check of the store failed", exc_info=task.exception())
 
 
-def _take(found: Iterator[tuple[str, int]]) -> list[tuple[str, int]]:
-    return list(islice(found, _BATCH))
-
-
-def _size(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        return None
+def _whole(found: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Parts of an upload stand for the upload, by whose key they are named and deleted."""
+    sizes: Counter[str] = Counter()
+    for key, size in found:
+        is_part = key.startswith(_UPLOADS)
+        sizes["/".join(key.split("/")[:2]) if is_part else key] += size
+    return list(sizes.items())
 
 
 def _some_repos(connection: Connection, digest: Digest) -> str:

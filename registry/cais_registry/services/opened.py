@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
-from cais_registry.model.errors import Unsupported
 from cais_registry.model.policy import Policy
 from cais_registry.services.blobs import Blobs
 from cais_registry.services.checker import Checker
@@ -60,15 +59,6 @@ class Core:
             _LOG.exception("the database or the object store does not answer")
             return False
         return True
-
-    def check_checkable(self) -> None:
-        """The check of the store reads files: in a bucket it would find nothing, and believe it.
-
-        Raises:
-            Unsupported: If the bytes are not in files.
-        """
-        if self.store.space() is None:
-            raise Unsupported("fsck checks files; the blobs of this server are in an object store")
 
     async def close(self) -> None:
         """Stop background work and close the database; a run that goes is marked Failed."""

@@ -146,6 +146,20 @@ class BlobStore(Protocol):
             limit: Most keys to return.
         """
 
+    async def digest(self, key: str, algorithm: str) -> Digest | None:
+        """Read and hash the bytes under a key; None if there are none.
+
+        Raises:
+            StorageUnavailable: If the store does not answer.
+        """
+
+    async def set_aside(self, key: str) -> str | None:
+        """Move damaged bytes where nothing finds them any more; they are kept for people.
+
+        Returns:
+            Where they are now; None if they were gone already.
+        """
+
     async def open_upload(
         self, upload: str, *, state: str, hasher: tuple[_Hash, int] | None, final: str | None
     ) -> UploadBytes:

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from cais_registry.model.digest import Digest
 from cais_registry.model.space import Space
+from cais_registry.stores.check_files import digest_of, set_aside
 from cais_registry.stores.files import Files
 from cais_registry.stores.layout import upload_key
 from cais_registry.stores.upload_file import UploadFile, is_busy
@@ -81,6 +83,15 @@ class FileStore:
     async def keys(self, prefix: str, after: str, limit: int) -> list[tuple[str, int]]:
         """See `BlobStore`."""
         return await self._in_pool(partial(self._files.keys, prefix, after, limit))
+
+    async def digest(self, key: str, algorithm: str) -> Digest | None:
+        """See `BlobStore`."""
+        return await self._in_pool(partial(digest_of, self._files.path(key), algorithm))
+
+    async def set_aside(self, key: str) -> str | None:
+        """See `BlobStore`."""
+        moved = await self._in_pool(partial(set_aside, self._files.path(""), key))
+        return None if moved is None else str(moved)
 
     async def open_upload(
         self, upload: str, *, state: str, hasher: tuple[_Hash, int] | None, final: str | None

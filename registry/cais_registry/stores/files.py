@@ -230,10 +230,11 @@ class Files:
             return
         for name in names:
             key = f"{folder}/{name}"
+            if key <= after and not (f"{key}/" > after or after.startswith(f"{key}/")):
+                continue
             path = self._root / key
             if path.is_dir():
-                if key + "/" > after or after.startswith(key + "/"):
-                    yield from self._walk(key, after)
+                yield from self._walk(key, after)
             elif key > after:
                 with suppress(FileNotFoundError):
                     yield key, path.stat().st_size

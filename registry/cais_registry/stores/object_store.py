@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import logging
 import time
 from collections.abc import AsyncGenerator, Sequence
@@ -10,11 +12,13 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from cais_registry.model.digest import Digest
 from cais_registry.model.errors import StorageUnavailable
 from cais_registry.model.space import Space
 from cais_registry.stores.blobstore import Busy
 from cais_registry.stores.bucket import Bucket
-from cais_registry.stores.object_upload import ObjectUpload, parse_state
+from cais_registry.stores.check_files import ASIDE
+from cais_registry.stores.object_upload import LARGEST_COPY, ObjectUpload, parse_state
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -94,6 +98,35 @@ class ObjectStore:
     async def keys(self, prefix: str, after: str, limit: int) -> list[tuple[str, int]]:
         """See `BlobStore`."""
         return await self._bucket.keys(prefix, after, limit)
+
+    async def digest(self, key: str, algorithm: str) -> Digest | None:
+        """See `BlobStore`; reads the object, a few pieces at a time."""
+        size = await self._bucket.size(key)
+        if size is None:
+            return None
+        hasher = hashlib.new(algorithm, usedforsecurity=False)
+        loop = asyncio.get_running_loop()
+        try:
+            async for piece in self._bucket.read(key, 0, size):
+                await loop.run_in_executor(self._pool, hasher.update, piece)
+        except StorageUnavailable:
+            if await self._bucket.size(key) is None:
+                return None  # collected meanwhile
+            raise
+        return Digest(algorithm, hasher.hexdigest())
+
+    async def set_aside(self, key: str) -> str | None:
+        """See `BlobStore`; the bucket has it under another key then."""
+        target = f"{ASIDE}/{key.replace('/', '_')}"
+        size = await self._bucket.size(key)
+        if size is None:
+            return None
+        if size > LARGEST_COPY:
+            await self._bucket.put_stream(target, self._bucket.read(key, 0, size))
+        elif not await self._bucket.copy(key, target):
+            return None
+        await self._bucket.delete([key])
+        return target
 
     async def open_upload(
         self, upload: str, *, state: str, hasher: tuple[_Hash, int] | None, final: str | None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hashlib import _Hash
 
 Parts: TypeAlias = list[tuple[str, int]]
-_LARGEST_COPY: Final = 5 * 1024**3
+LARGEST_COPY: Final = 5 * 1024**3
 _MOST_PARTS: Final = 10_000
 
 
@@ -177,7 +177,7 @@ class ObjectUpload:
             await self._bucket.put(key, b"")
         elif self._final == key:
             return True
-        elif len(self._parts) == 1 and self.size <= _LARGEST_COPY:
+        elif len(self._parts) == 1 and self.size <= LARGEST_COPY:
             return await self._bucket.copy(f"{self._folder}/{self._parts[0][0]}", key)
         else:
             await self._bucket.put_stream(key, self._read_all())

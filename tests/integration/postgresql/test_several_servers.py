@@ -14,14 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from support.objectstore import S3Server, s3_running
+from support.objectstore import S3Server
 from support.registry import OCI_IMAGE, Server, digest_of, running, wait_until
-
-
-@pytest.fixture(scope="module")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with s3_running(tmp_path_factory.mktemp("s3")) as started:
-        yield started
 
 
 @pytest.fixture

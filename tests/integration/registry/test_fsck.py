@@ -60,7 +60,7 @@ def test_what_cannot_be_checked_ends_with_2_in_one_line(tmp_path: Path) -> None:
     for (code, out, err), says in (
         (busy, "in use by another server"),
         (fsck("--data", tmp_path / "none"), "there is no metadata.sqlite3"),
-        (fsck(), "--data of a stopped server, or --server"),
+        (fsck(), "--data of a stopped server, --config of one over a bucket"),
         (fsck("--data", server.data, "--server", "http://x"), "name one store"),
         (fsck("--data", server.data), "is damaged"),
     ):

@@ -18,14 +18,8 @@ from cais_registry.stores.blobstore import BlobStore
 from cais_registry.stores.bucket import Bucket, S3Access, connect
 from cais_registry.stores.object_store import ObjectStore
 from support.distribution import crane
-from support.objectstore import ACCESS, BUCKET, SECRET, S3Server, s3_running
+from support.objectstore import ACCESS, BUCKET, SECRET, S3Server
 from support.registry import digest_of, running
-
-
-@pytest.fixture(scope="module")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with s3_running(tmp_path_factory.mktemp("s3")) as started:
-        yield started
 
 
 @pytest.fixture
