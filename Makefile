@@ -103,7 +103,12 @@ processes: integration-programs conformance-programs clients-programs ## integra
 
 .PHONY: fuzz
 fuzz: install ## Search long for requests that break the server (MINUTES=30)
-	CAIS_FUZZ_MINUTES=$(or $(MINUTES),30) $(PYTEST) -n $(JOBS) tests/fuzz
+	CAIS_FUZZ_MINUTES=$(or $(MINUTES),30) $(PYTEST) -n $(JOBS) tests/fuzz \
+		tests/integration/postgresql/test_fuzz.py
+
+.PHONY: core-postgresql
+core-postgresql: install ## The tests of the server's core once more, over PostgreSQL
+	$(PYTEST) -n $(JOBS) tests/postgresql
 
 .PHONY: ledger
 ledger: install ## Kill the server, and cut its power, hundreds of times; what was acknowledged has to be there

@@ -57,6 +57,17 @@ class Bystander:
 
 
 @contextmanager
+def unharmed(server: Server, most: int) -> Iterator[None]:
+    """A bystander works all the time, and the server never takes more than so many bytes."""
+    with bystander(server):
+        server.forget_most_memory()
+        before = server.memory()
+        yield
+        taken = server.most_memory() - before
+    assert taken < most, f"{taken >> 20} MiB of memory were taken"
+
+
+@contextmanager
 def bystander(server: Server) -> Iterator[Bystander]:
     """Let an ordinary client work beside; at the end nothing of it may have failed."""
     one = Bystander()

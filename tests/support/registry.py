@@ -119,9 +119,21 @@ class Server:
 
     def memory(self) -> int:
         """Resident bytes of the worker."""
+        return self._kibibytes("VmRSS:") * 1024
+
+    def most_memory(self) -> int:
+        """The most resident bytes of the worker since `forget_most_memory`."""
+        return self._kibibytes("VmHWM:") * 1024
+
+    def forget_most_memory(self) -> None:
+        """Begin anew (proc(5), `clear_refs`)."""
+        (worker,) = self.workers
+        Path(f"/proc/{worker}/clear_refs").write_text("5")
+
+    def _kibibytes(self, name: str) -> int:
         (worker,) = self.workers
         status = Path(f"/proc/{worker}/status").read_text()
-        return 1024 * int(status.partition("VmRSS:")[2].split()[0])
+        return int(status.partition(name)[2].split()[0])
 
     def descriptors(self) -> int:
         """Files and connections that the worker has open."""

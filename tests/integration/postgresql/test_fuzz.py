@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from support.fuzz_play import play
 from support.fuzz_requests import SEQUENCES, image, push_blob, push_manifest
 from support.in_process import Sent
+from support.searching import Search
 
 NULS = [
     push_blob("a", b"{}"),
@@ -29,7 +30,7 @@ NULS = [
 ]
 
 
-def test_no_sequence_of_requests_is_a_fault_over_postgresql(dsn: str) -> None:
+def test_no_sequence_of_requests_is_a_fault_over_postgresql(dsn: str, search: Search) -> None:
     @settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow], deadline=None)
     @given(SEQUENCES)
     @example(NULS)
@@ -37,4 +38,4 @@ def test_no_sequence_of_requests_is_a_fault_over_postgresql(dsn: str) -> None:
         with tempfile.TemporaryDirectory() as folder, asyncio.Runner() as runner:
             runner.run(play("open", Path(folder), sequence, database_url=dsn))
 
-    prove()
+    search(prove, share=0.5)

@@ -2,10 +2,12 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from support.bystander import unharmed
 from support.registry import OCI_IMAGE, OCI_INDEX, Server, digest_of, wait_until
 
 HEX = "a" * 64
@@ -171,6 +173,29 @@ def test_a_bad_manifest_is_refused(
     answer = server.ask("PUT", path, content, {"Content-Type": OCI_IMAGE})
     assert (answer.status, answer.code) == (status, code)
     assert server.ask("GET", path).status == 404
+
+
+MOST = 4 * 1024 * 1024
+ENORMOUS = (
+    b"[" * MOST,
+    b'{"a":' * (MOST // 5),
+    b'{"schemaVersion":' + b"9" * (MOST - 20) + b"}",
+    b"{" + b'"a":1,' * (MOST // 6 - 2) + b'"a":1}',
+    b"[" + b"{}," * (MOST // 3 - 2) + b"{}]",
+    b'{"a":"' + b"\\u0000" * (MOST // 6 - 3) + b'"}',
+    b'{"manifests":[' + b"0," * (MOST // 2 - 20) + b"0]}",
+)
+
+
+def test_enormous_documents_harm_nobody(server: Server, repo: str) -> None:
+    """Each as large as a manifest may be; four at a time, three times over."""
+
+    def push(content: bytes) -> int:
+        path = f"/v2/{repo}/manifests/v1"
+        return server.ask("PUT", path, content, {"Content-Type": OCI_IMAGE}).status
+
+    with unharmed(server, 192 << 20), ThreadPoolExecutor(4) as threads:
+        assert set(threads.map(push, ENORMOUS * 3)) == {400}
 
 
 def test_a_manifest_with_another_digest_is_refused(server: Server, repo: str) -> None:
