@@ -10,12 +10,19 @@ from typing import Any
 from cais_operator import names
 from cais_operator.cluster import Cluster, Object
 from cais_operator.errors import ApiUnavailable, CaisError, Conflict
+from cais_operator.flood import Flood
 from cais_operator.resource import Key
 
 _COLLECTED = "GarbageCollected"
 _END = "oldPasswordUntil"
 _OF_THE_SERVER = ("resourceVersion", "managedFields")
 _WARNED = ("ClaimLost", "DiskFull", "QuotaExceeded", "RestartFailed", "TlsDisabled")
+_EACH = (  # told each time, in the same words too
+    _COLLECTED,
+    "GarbageCollectionFailed",
+    "GarbageCollectionDryRun",
+    "PasswordRotated",
+)
 _LONGEST = 1024  # characters of an Event's message; the API server refuses more
 _log = logging.getLogger(__name__)
 
@@ -25,6 +32,7 @@ class Reporter:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
+        self._flood = Flood()
 
     async def report(self, body: Object, status: Mapping[str, Any], now: datetime) -> Object | None:
         """Write the status, and Events for what is new in it, when it differs.
@@ -55,7 +63,7 @@ class Reporter:
             }
         )
         for event in events(body, before, status, now):
-            await self._post(event)
+            await self._post(event, now)
         return written
 
     async def warn(self, body: Object, reason: str, message: str, now: datetime) -> None:
@@ -67,17 +75,19 @@ class Reporter:
             message: What, and what to do.
             now: Aware, UTC.
         """
-        await self._post({**_event(body, _told(reason, message), now), "type": "Warning"})
+        await self._post({**_event(body, _told(reason, message), now), "type": "Warning"}, now)
 
     async def tell(self, body: Object, reason: str, message: str, now: datetime) -> None:
         """Write one Event of what went as it should; arguments as those of `warn`."""
-        await self._post(_event(body, _told(reason, message), now))
+        await self._post(_event(body, _told(reason, message), now), now)
 
-    async def _post(self, event: Object) -> None:
-        """Create an Event at best effort: nobody's registry waits for it."""
+    async def _post(self, event: Object, now: datetime) -> None:
+        """Create an Event at best effort, unless it is one too many: nobody's registry waits."""
         about = event["involvedObject"]
         key = Key(about["namespace"], about["name"])
         _log.info("%s", event["message"], extra={"key": key, "reason": event["reason"]})
+        if not self._flood.takes(about["uid"], _words(event), now):
+            return
         try:
             await self._cluster.create(event)
         except Conflict:
@@ -105,6 +115,12 @@ def events(
         yield _event(body, condition, now)
     for one in (*_runs(before, after), *_rotations(before, after)):
         yield _event(body, one, now)
+
+
+def _words(event: Object) -> tuple[str, ...]:
+    """Return what makes an Event another one than those before it."""
+    reason = event["reason"]
+    return event["type"], reason, event["message"], event["firstTimestamp"] * (reason in _EACH)
 
 
 def is_same(body: Mapping[str, Any], written: Mapping[str, Any]) -> bool:

@@ -16,27 +16,54 @@ ROOMY = {"capacity": 1 << 30, "available": 1 << 29, "reserve": 50 << 20}
 
 @dataclass(slots=True)
 class Recorder:
-    """Keeps a Registry as it is at a stage, with what the tools should say of it."""
+    """Keeps an object as it is at a stage, with what the tools should say of it."""
 
     place: Place
+    kind: str = "Registry"
+    name: str = "team"
     objects: list[dict[str, Any]] = field(default_factory=list)
     expected: list[tuple[str, str, str, str]] = field(default_factory=list)
 
     def note(self, stage: str, kstatus: str, flux: str, argo: str) -> None:
-        live = self.place.get("Registry", "team")
+        live = self.place.get(self.kind, self.name)
         assert live is not None
         self.objects.append(live)
         self.expected.append((stage, kstatus, flux, argo))
 
     def change(self, **spec: Any) -> None:
-        self.place.api.merge(self.place.path("Registry", "team"), {"spec": spec})
+        self.place.api.merge(self.place.path(self.kind, self.name), {"spec": spec})
 
     async def until(self, condition: str, status: str, reason: str) -> None:
         def is_so() -> bool:
-            found = self.place.condition(condition)
+            live = self.place.get(self.kind, self.name) or {}
+            conditions = (live.get("status") or {}).get("conditions") or ()
+            found: dict[str, Any] = next(
+                (one for one in conditions if one["type"] == condition), {}
+            )
             return (found.get("status"), found.get("reason")) == (status, reason)
 
         await until(is_so, f"{condition} is {status}: {reason}")
+
+    def delete(self) -> None:
+        """Delete it; it is kept as it is while something holds it."""
+        path = self.place.path(self.kind, self.name)
+        self.place.api.merge(path, {"metadata": {"finalizers": ["example.com/hold"]}})
+        self.place.delete(self.kind, self.name)
+        live = self.place.get(self.kind, self.name)
+        assert live is not None
+        self.objects.append(live)
+        self.place.api.merge(path, {"metadata": {"finalizers": None}})
+
+    def check(self) -> None:
+        """Have the tools judge all, the last one of which is being deleted."""
+        found = verdicts(self.objects)
+        assert found.pop().kstatus == "Terminating"
+        told = [
+            (stage, one.kstatus, one.flux, one.argo)
+            for (stage, *_), one in zip(self.expected, found, strict=True)
+        ]
+        assert told == self.expected
+        assert all(one.message for one in found)
 
 
 async def test_the_tools_see_what_is_so_at_each_stage(place: Place) -> None:
@@ -52,23 +79,54 @@ async def test_the_tools_see_what_is_so_at_each_stage(place: Place) -> None:
         record.note("ready", "Current", "Current", "Healthy")
         await _fail(record, server)
         await _change(record, server)
-    path = place.path("Registry", "team")
-    place.api.merge(path, {"metadata": {"finalizers": ["example.com/hold"]}})
     record.change(quota="1Gi")
     record.note("changed while no operator is there", "InProgress", "InProgress", "Progressing")
-    place.delete("Registry", "team")
-    live = place.get("Registry", "team")
-    assert live is not None
-    record.objects.append(live)
-    place.api.merge(path, {"metadata": {"finalizers": None}})
-    found = verdicts(record.objects)
-    assert found.pop().kstatus == "Terminating"
-    told = [
-        (stage, one.kstatus, one.flux, one.argo)
-        for (stage, *_), one in zip(record.expected, found, strict=True)
-    ]
-    assert told == record.expected
-    assert all(one.message for one in found)
+    record.delete()
+    record.check()
+
+
+async def test_they_see_the_stages_of_a_registryaccess_too(place: Place) -> None:
+    server, record = PlayedServer(place=place), Recorder(place, "RegistryAccess", "web")
+    _ask(place)
+    record.note("nobody has looked yet", "InProgress", "InProgress", "Progressing")
+    async with operator(place, server, resync=1):
+        await record.until("Reconciling", "True", "RegistryUnavailable")
+        record.note("there is no such Registry", "InProgress", "InProgress", "Progressing")
+        here = {"matchLabels": {"kubernetes.io/metadata.name": place.team}}
+        allowed = {"namespaceSelector": here, "repositories": ["apps/**"], "actions": ["pull"]}
+        place.create_registry({"consumers": [allowed]})
+        await record.until("Reconciling", "True", "AccountPending")
+        record.note("its server is not there yet", "InProgress", "InProgress", "Progressing")
+        await asyncio.to_thread(place.wait_complete)
+        run_pods(place)
+        await record.until("Reconciling", "True", "ServiceAccountMissing")
+        record.note("a ServiceAccount is missing", "InProgress", "InProgress", "Progressing")
+        account = {"metadata": {"name": "builder"}}
+        place.api.request("POST", place.path("ServiceAccount"), account)
+        await record.until("Ready", "True", "Granted")
+        record.note("granted", "Current", "Current", "Healthy")
+        record.change(actions=["delete"])
+        await record.until("Stalled", "True", "NotAllowed")
+        record.note("more than is allowed", "Failed", "Failed", "Degraded")
+        record.change(actions=["pull"])
+        await record.until("Ready", "True", "Granted")
+    record.change(secretName="other")
+    record.note("changed while no operator is there", "InProgress", "InProgress", "Progressing")
+    record.delete()
+    record.check()
+
+
+def _ask(place: Place) -> None:
+    spec = {
+        "registryRef": {"name": "team", "namespace": place.team},
+        "repositories": ["apps/web"],
+        "actions": ["pull"],
+        "secretName": "registry",
+        "serviceAccounts": ["builder"],
+    }
+    body = {"apiVersion": "cais.dev/v1alpha1", "kind": "RegistryAccess"}
+    asked = {**body, "metadata": {"name": "web"}, "spec": spec}
+    place.api.request("POST", place.path("RegistryAccess"), asked)
 
 
 async def _fail(record: Recorder, server: PlayedServer) -> None:
@@ -132,7 +190,7 @@ async def test_the_same_manifests_applied_a_hundred_times_change_nothing(place: 
         seen = server.count
         await until(lambda: server.count > seen + 2, "it is looked at again")
         assert _lived(place) == before
-        assert [one for one in place.writes()[writes:] if one[1] != "registries"] == []
+        assert place.writes()[writes:] == []  # no status and no Event either
 
 
 def _lived(place: Place) -> dict[str, Any]:
