@@ -13,6 +13,14 @@ from cais_operator import names
 from cais_operator.__main__ import _parser, settings_from
 
 LEFT_OUT = "CaisRegistryNotCollected"
+_ALL_KINDS = (
+    "replicas=2",
+    "nodeTrust.enabled=true",
+    "monitoring.dashboard.create=true",
+    "monitoring.prometheusRule.create=true",
+    "monitoring.serviceMonitor.create=true",
+    "monitoring.registryServiceMonitor.create=true",
+)
 pytestmark = pytest.mark.timeout(900)  # the first run on a machine builds Helm
 
 
@@ -77,6 +85,27 @@ def test_second_replica_brings_a_disruption_budget() -> None:
     assert not of_kind(render(), "PodDisruptionBudget")
     (budget,) = of_kind(render("--set", "replicas=2"), "PodDisruptionBudget")
     assert budget["spec"]["minAvailable"] == 1
+
+
+def test_a_second_replica_goes_to_another_node_where_there_is_one() -> None:
+    assert "topologySpreadConstraints" not in operator_pod(render())
+    documents = render("--set", "replicas=2")
+    (deployment,) = of_kind(documents, "Deployment")
+    (spread,) = operator_pod(documents)["topologySpreadConstraints"]
+    assert spread["topologyKey"] == "kubernetes.io/hostname"
+    assert spread["whenUnsatisfiable"] == "ScheduleAnyway"
+    assert spread["labelSelector"] == deployment["spec"]["selector"]
+
+
+def test_common_labels_are_on_every_object() -> None:
+    on = ("podLabels.a=b", *_ALL_KINDS)
+    documents = render("--set", ",".join(on), "--set-string", "commonLabels.cost=42")
+    kinds = {document["kind"] for document in documents}
+    assert {"CustomResourceDefinition", "ConfigMap", "PrometheusRule", "ServiceMonitor"} <= kinds
+    assert {"DaemonSet", "PodDisruptionBudget", "ClusterRoleBinding", "Pod"} <= kinds
+    for document in documents:
+        labels = document["metadata"]["labels"]
+        assert labels["cost"] == "42", (document["kind"], document["metadata"]["name"])
 
 
 def test_the_dashboard_is_a_config_map_that_grafana_finds_where_that_is_asked_for() -> None:

@@ -19,6 +19,9 @@ from support.operators import Place, new_place
 from support.proxy import Proxies
 from support.proxy_calls import Call, Fault
 
+PROMISED = 20.0  # seconds until another one leads
+BUSY = 1.5  # times as long as that may take on a machine that does all the rest, too
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
@@ -77,7 +80,9 @@ def test_the_other_one_takes_over(
         begun = time.monotonic()
         two.edit()
         wait_for(two.others.proxy.writes, "the other one writes")
-        print(f"handed over in {time.monotonic() - begun:.1f} s")  # noqa: T201
+        took = time.monotonic() - begun
+        print(f"handed over in {took:.1f} s")  # noqa: T201
+        assert took < PROMISED * BUSY
         two.wait_edited()
         if strike is _cut:
             wait_for(lambda: not two.leader.is_alive(), "the one that was cut off ends")
