@@ -54,7 +54,8 @@ async def _known(cluster: Cluster, namespace: str | None) -> None:
 
 async def _is_known(cluster: Cluster, selection: Selection) -> bool:
     try:
-        await cluster.list(selection)
+        async for _ in cluster.pages(selection, 1):
+            break
     except CaisError as error:
         _log.warning("waiting for the resource definition of %s: %s", selection.kind, error)
         return False

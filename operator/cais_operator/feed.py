@@ -14,6 +14,7 @@ from http import HTTPStatus
 from typing import Any, cast
 
 import aiohttp
+import msgspec
 
 from cais_operator import names
 from cais_operator.cluster import kind_of, pause_after
@@ -169,11 +170,22 @@ class _Content:
         return getattr(self._body, name)
 
 
+class _List(msgspec.Struct):
+    """A list whose items are looked at by kopf."""
+
+    items: list[msgspec.Raw]
+
+
+_list = msgspec.json.Decoder(_List)
+
+
 def _is_list(data: bytes) -> bool:
     try:
-        return isinstance(json.loads(data)["items"], list)
-    except (ValueError, RecursionError, KeyError, TypeError):
+        data.decode()
+        _list.decode(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return False
+    return True
 
 
 async def _said(line: bytes) -> AsyncIterator[bytes]:
