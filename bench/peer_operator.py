@@ -8,11 +8,9 @@ The same API server, the same steps and the same log. Its definitions are those 
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -24,12 +22,12 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "hack"))
 
-from registries import Measurement, Row
+from registries import Measurement, Row, measured
 from registries_page import table
 from report import put_section
 
 from program_table import source_of
-from support.apiserver import ApiServer, api_server, free_port, program, running, wait_for
+from support.apiserver import ApiServer, free_port, program, running, wait_for
 from support.operators import Operator
 
 NAME: Final = "prometheus-operator"
@@ -148,16 +146,7 @@ def _children(row: Row) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--counts", default="1,10,100", metavar="N,...")
-    parser.add_argument("--write", nargs="*", type=Path, default=[], metavar="PAGE")
-    given = parser.parse_args()
-    rows = []
-    for count in map(int, given.counts.split(",")):
-        with tempfile.TemporaryDirectory() as folder, api_server(Path(folder)) as api:
-            define_kinds(api)
-            rows.append(PeerMeasurement(api, Path(folder), count).run())
-        print(rows[-1], flush=True)
+    rows, pages = measured(__doc__ or "", "1,10,100", define_kinds, PeerMeasurement)
     told = _METHOD.format(
         version=source_of(NAME).version,
         children=_children(rows[-1]),
@@ -167,7 +156,7 @@ def main() -> None:
     )
     text = f"{told}\n{table(rows, 'Prometheuses', 'one period')}"
     print(text)
-    for page in given.write:
+    for page in pages:
         put_section(page, TITLE, text)
 
 

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -206,18 +207,35 @@ def _write(seen: list[Request], resource: str, name: str) -> Request | None:
     return next((one for one in wanted if one.key[1] == name), None)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--counts", default="1,10,100,1000,5000", metavar="N,...")
+def measured(
+    about: str, counts: str, define: Callable[[ApiServer], None], kind: type[Measurement]
+) -> tuple[list[Row], list[Path]]:
+    """Read the command line and measure each count that it names.
+
+    Args:
+        about: What is measured, for `--help`.
+        counts: What is measured when none is named.
+        define: Makes the resources known to a new API server.
+        kind: How one count is measured.
+
+    Returns:
+        A row for each count, and the pages to write them to.
+    """
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    parser.add_argument("--counts", default=counts, metavar="N,...")
     parser.add_argument("--write", nargs="*", type=Path, default=[], metavar="PAGE")
     given = parser.parse_args()
     rows = []
     for count in map(int, given.counts.split(",")):
         with tempfile.TemporaryDirectory() as folder, api_server(Path(folder)) as api:
-            define_kinds(api)
-            rows.append(Measurement(api, Path(folder), count).run())
+            define(api)
+            rows.append(kind(api, Path(folder), count).run())
         print(rows[-1], flush=True)
-    write(rows, given.write)
+    return rows, given.write
+
+
+def main() -> None:
+    write(*measured(__doc__ or "", "1,10,100,1000,5000", define_kinds, Measurement))
 
 
 if __name__ == "__main__":
