@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from clusterkit import engine, lifecycle
@@ -46,6 +47,13 @@ def until(ask: Callable[[], T], good: Callable[[T], bool], *, seconds: float = P
             return answer
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s; last: {answer}"
         time.sleep(0.2)
+
+
+def replace(file: Path, text: str) -> None:
+    """Write a file that others may be reading: they see the old text or the new one, whole."""
+    fresh = file.with_suffix(".new")
+    fresh.write_text(text)
+    fresh.replace(file)
 
 
 # What docker says while it does not know a name yet, or still has the address of a Service that
@@ -187,14 +195,18 @@ class Tenant:
         answer = self.cluster.run("kubectl", "-n", self.namespace, "logs", *mine)
         return answer.out + answer.err
 
+    def bundle(self) -> str:
+        """Return the CA certificates that the namespace is shown."""
+        authority = self.get("configmap", f"{self.name}-ca")
+        assert authority, "no CA"
+        return str(authority["data"]["ca.crt"])
+
     def trust(self) -> None:
         """Let clients find the registry and believe it."""
-        authority = self.get("configmap", f"{self.name}-ca")
         service = self.get("service", self.name)
-        assert authority, "no CA"
         assert service, "no Service"
         file = self.cluster.place.work / "ca.crt"
-        file.write_text(authority["data"]["ca.crt"])
+        replace(file, self.bundle())
         address = service["spec"]["clusterIP"]
         self.cluster.must("hack/cluster", "trust", self.address, address, str(file))
 

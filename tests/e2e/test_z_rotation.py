@@ -26,7 +26,7 @@ from e2e.changes import (
     status,
     took,
 )
-from e2e.kit import Cluster, Tenant, until
+from e2e.kit import Cluster, Tenant, replace, until
 from e2e.traffic import Load, steady
 
 OVERLAP = 15  # seconds
@@ -67,15 +67,8 @@ class Trust:
         """Read the bundle if it is old; return the CA's Secret."""
         if time.monotonic() - self._since > KEPT:
             self._since = time.monotonic()
-            fresh = self._file.with_suffix(".new")
-            fresh.write_text(self.bundle())
-            fresh.replace(self._file)
+            replace(self._file, self._tenant.bundle())
         return authority(self._tenant.cluster)
-
-    def bundle(self) -> str:
-        found = self._tenant.get("configmap", f"{self._tenant.name}-ca")
-        assert found
-        return str(found["data"]["ca.crt"])
 
 
 @contextmanager
@@ -162,6 +155,6 @@ def replace_authority(tenant: Tenant) -> None:
     until(trust.follow, lambda ca: "next.crt" in ca)
     until(trust.follow, lambda ca: ca["tls.crt"] != old)
     until(trust.follow, lambda ca: "previous.crt" not in ca, seconds=300)
-    until(lambda: (trust.follow(), trust.bundle())[1], lambda text: text.count("BEGIN") == 1)
+    until(lambda: (trust.follow(), tenant.bundle())[1], lambda text: text.count("BEGIN") == 1)
     tenant.wait_ready()
     tenant.trust()  # what is left of the old CA is nowhere believed
