@@ -131,6 +131,8 @@ def namespaces(cluster: Cluster) -> Iterator[Callable[[], Tenant]]:
     def make() -> Tenant:
         namespace = f"e2e-{secrets.token_hex(4)}"
         cluster.kubectl("create", "namespace", namespace)
+        enforce = "pod-security.kubernetes.io/enforce=restricted"
+        cluster.kubectl("label", "namespace", namespace, enforce)
         made.append(namespace)
         return Tenant(cluster=cluster, namespace=namespace)
 

@@ -7,12 +7,25 @@ from typing import Any
 from e2e.kit import Tenant
 
 
-def pod(image: str, namespace: str) -> dict[str, Any]:
+def restricted(container: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    """Return the spec of a Pod of one container that a restricted namespace admits."""
+    drops = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    security = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    return {
+        "containers": [{**container, "securityContext": drops}],
+        "securityContext": security,
+    } | spec
+
+
+def pod(image: str, namespace: str, **spec: Any) -> dict[str, Any]:
     """Return a Pod of an image in which nothing runs."""
     container = {"name": "app", "image": image, "imagePullPolicy": "Always", "command": ["/none"]}
-    metadata = {"name": "app", "namespace": namespace}
-    spec = {"containers": [container], "restartPolicy": "Never"}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "app", "namespace": namespace},
+        "spec": restricted(container, restartPolicy="Never", **spec),
+    }
 
 
 def pulled(tenant: Tenant, image: str) -> list[str]:

@@ -5,6 +5,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -103,7 +104,33 @@ def test_deleting_a_registry_keeps_its_data_for_the_next_of_its_name(tenant: Ten
     assert tenant.secret("team-admin", "password") != password
     tenant.log_in_as_admin()
     assert tenant.digest("apps/kept:1") == digest
-    target = f"{tenant.address}/apps/kept:1"
+    whole(tenant, "apps/kept:1")
+
+
+def test_data_of_a_deleted_registry_is_served_by_another_that_names_its_claim(
+    tenant: Tenant,
+) -> None:
+    tenant.apply()
+    tenant.wait_ready()
+    tenant.log_in_as_admin()
+    digest = tenant.push("apps/kept:1")
+    tenant.kubectl("delete", "registry", "team", "--timeout=60s")
+    until(lambda: tenant.get("deployment", "team"), lambda found: found is None)
+    claim = tenant.get("pvc", "team-data")
+    other = replace(tenant, name="other")
+    other.apply(storage={"volume": {"existingClaim": "team-data"}})
+    other.wait_ready()
+    other.log_in_as_admin()
+    assert other.digest("apps/kept:1") == digest
+    whole(other, "apps/kept:1")
+    after = tenant.get("pvc", "team-data")
+    assert claim
+    assert after
+    assert after["metadata"]["labels"] == claim["metadata"]["labels"]  # it is not taken over
+
+
+def whole(tenant: Tenant, reference: str) -> None:
+    target = f"{tenant.address}/{reference}"
     tenant.cluster.must("crane", "validate", "--remote", target, beside=True)
 
 

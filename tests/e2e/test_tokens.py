@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 from e2e.kit import Tenant, until
+from e2e.pods import pod
 
 
 def requests(tenant: Tenant, client: str) -> list[dict[str, Any]]:
@@ -29,11 +30,9 @@ def test_clients_by_name_get_tokens_and_nodes_by_address_send_their_password(
     until(lambda: given("docker/"), bool)
     assert set(until(lambda: given("go-containerregistry"), bool)) == {"admin"}
 
-    container = {"name": "app", "image": f"{tenant.address}/app:1", "command": ["/none"]}
-    spec = {"containers": [container], "imagePullSecrets": [{"name": "team-pull"}]}
-    metadata = {"name": "app", "namespace": tenant.namespace}
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
-    assert tenant.cluster.apply(pod).code == 0
+    secret = [{"name": "team-pull"}]
+    app = pod(f"{tenant.address}/app:1", tenant.namespace, imagePullSecrets=secret)
+    assert tenant.cluster.apply(app).code == 0
 
     def pulled() -> list[str]:
         found = [line for line in requests(tenant, "containerd/") if line["status"] == 200]

@@ -20,6 +20,7 @@ from demo.names import NAMESPACE, REGISTRY
 from e2e.evidence import evidence, report
 from e2e.kinds import KINDS
 from e2e.kit import Cluster, Tenant, until
+from e2e.pods import restricted
 from support.leaks import SHORTEST, Leak, leaks
 from support.secret_values import values
 
@@ -64,7 +65,7 @@ def tell(tenant: Tenant, value: str) -> None:
         {"kind": "Secret", "stringData": {"password": value}},
         {"kind": "ConfigMap", "data": {"login": json.dumps({"url": f"https://ci:{value}@host"})}},
         {"kind": "Event", "involvedObject": about, "message": f"it is {value}", "type": "Normal"},
-        {"kind": "Pod", "spec": {"containers": [container], "terminationGracePeriodSeconds": 0}},
+        {"kind": "Pod", "spec": restricted(container, terminationGracePeriodSeconds=0)},
     )
     for one in objects:
         answer = tenant.cluster.apply({"apiVersion": "v1", "metadata": metadata, **one})
