@@ -55,6 +55,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- else }}{{ printf "%s:%s" $image.repository $tag }}{{ end -}}
 {{- end -}}
 
+{{/* Port of a proxy, given its URL. */}}
+{{- define "cais.proxyPort" -}}
+{{- $url := urlParse . -}}
+{{- regexFind "[0-9]+$" (regexFind ":[0-9]+$" $url.host) | default (eq $url.scheme "https" | ternary "443" "80") -}}
+{{- end -}}
+
 {{/* What the operator may do in a namespace whose Registries it looks after. */}}
 {{- define "cais.rules" -}}
 - apiGroups: [cais.dev]

@@ -41,6 +41,13 @@ VALUES: dict[str, list[str]] = {
     ],
     "IPv6": ["network.listen=::,network.ipFamilyPolicy=PreferDualStack"],
     "proxy": [r"proxy.httpsProxy=http://p:3128,proxy.noProxy=10.96.0.1\,.svc"],
+    "policy": [
+        "networkPolicy.create=true,watchNamespaces={team-a,team-b},networkPolicy.apiServer.ports={8443}",
+        "networkPolicy.apiServer.addresses={192.0.2.0/24,2001:db8::/64},proxy.httpsProxy=https://p",
+        "networkPolicy.metricsFrom[0].namespaceSelector.matchLabels.team=platform",
+        "networkPolicy.metricsFrom[1].ipBlock.cidr=192.0.2.9/32",
+    ],
+    "policy of all namespaces": ["networkPolicy.create=true"],
     "domain": ["clusterDomain=corp.example"],
     "nodes": ["nodeTrust.enabled=true"],
     "nodes elsewhere": [

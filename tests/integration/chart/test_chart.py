@@ -20,6 +20,8 @@ _ALL_KINDS = (
     "monitoring.prometheusRule.create=true",
     "monitoring.serviceMonitor.create=true",
     "monitoring.registryServiceMonitor.create=true",
+    "networkPolicy.create=true",
+    "networkPolicy.metricsFrom[0].podSelector.matchLabels.app=prometheus",
 )
 pytestmark = pytest.mark.timeout(900)  # the first run on a machine builds Helm
 
@@ -103,6 +105,7 @@ def test_common_labels_are_on_every_object() -> None:
     kinds = {document["kind"] for document in documents}
     assert {"CustomResourceDefinition", "ConfigMap", "PrometheusRule", "ServiceMonitor"} <= kinds
     assert {"DaemonSet", "PodDisruptionBudget", "ClusterRoleBinding", "Pod"} <= kinds
+    assert len(of_kind(documents, "NetworkPolicy")) == 2  # also that of pods on nodes
     for document in documents:
         labels = document["metadata"]["labels"]
         assert labels["cost"] == "42", (document["kind"], document["metadata"]["name"])
