@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -80,11 +81,8 @@ def check(results: Results, *, skipped: str = "") -> None:
     assert results.total > 1000
 
 
-SETUPS = (  # each way of one kind meets each way of another
-    ("http", "open", "sqlite"),
-    ("http", "login", "postgresql"),
-    ("tls", "open", "postgresql"),
-    ("tls", "login", "sqlite"),
+SETUPS = (
+    *product(("http", "tls"), ("open", "login"), ("sqlite", "postgresql")),
     ("tls", "login", "tokens", "sqlite"),
 )
 
