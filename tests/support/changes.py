@@ -40,11 +40,22 @@ def _delete(trial: Trial) -> None:
     trial.place.delete("Registry", "team")
 
 
-def _is_gone(trial: Trial) -> bool:
-    return trial.objects() <= _LEFT
+def _is_gone_but_its_data(trial: Trial) -> bool:
+    return trial.objects() == {_CLAIM, *_MARK} and not _is_claim_deleted(trial)
 
 
-_LEFT = {("PersistentVolumeClaim", "team-data"), ("ConfigMap", "cais-installation")}
+def _is_gone_with_its_data(trial: Trial) -> bool:
+    return trial.objects() - {_CLAIM} == _MARK and _is_claim_deleted(trial)
+
+
+def _is_claim_deleted(trial: Trial) -> bool:
+    """Whether it is, or will be: its protection goes with a controller that does not run."""
+    live = trial.place.get(*_CLAIM)
+    return live is None or "deletionTimestamp" in live["metadata"]
+
+
+_CLAIM = ("PersistentVolumeClaim", "team-data")
+_MARK = {("ConfigMap", "cais-installation")}
 
 
 def _delete_meanwhile(trial: Trial, call: Call) -> None:
@@ -101,11 +112,17 @@ CHANGES = (
     Change(
         name="edit", begin=_edit, is_done=is_edited, before=BEFORE, twice=frozenset({"team-tls"})
     ),
-    Change(name="deletion", begin=_delete, is_done=_is_gone, before=BEFORE),
+    Change(name="deletion", begin=_delete, is_done=_is_gone_but_its_data, before=BEFORE),
+    Change(
+        name="deletion with its data",
+        begin=_delete,
+        is_done=_is_gone_with_its_data,
+        before={**BEFORE, "storage": {"volume": {"onDelete": "Delete"}}},
+    ),
     Change(
         name="deletion while it is created",
         begin=_create,
-        is_done=_is_gone,
+        is_done=_is_gone_but_its_data,
         meanwhile=_delete_meanwhile,
     ),
     Change(

@@ -12,10 +12,14 @@ from support.killing import Killing, Point
 from support.operators import new_place
 from support.proxy import Proxies
 
-# Where something is generated: it is stored already, and the next operator has to find it.
+# Where something is generated: it is stored already, and the next operator has to find it. In a
+# deletion where the operator hears of it, and where it has taken back a part of what it made.
 POINTS = {
     "creation": "create secrets/cais-ca",
     "edit": "replace secrets/team-tls",
+    "deletion": "get registries/team",
+    "deletion with its data": "get registries/team",
+    "deletion while it is created": "delete services/team",
     "rotation of a password": "replace secrets/team-user-ci",
     "rotation of the CA": "replace secrets/cais-ca",
 }
