@@ -46,8 +46,8 @@ def _strangers(registry: Registry, observed: Observed) -> Iterator[Problem]:
         rule = (
             f"{kind} {name} exists and is not of this Registry: remove it, or choose another name"
             if kind != "PersistentVolumeClaim"
-            else f"the claim {name} exists and is not of this Registry: remove it, or name it in "
-            "spec.storage.volume.existingClaim to use its data"
+            else f"the claim {name} exists and is not of this Registry: remove it, or, to use its "
+            "data, make the Registry anew with its name in spec.storage.volume.existingClaim"
         )
         yield Problem(field="metadata.name", value=registry.name, rule=rule)
 
