@@ -5,5 +5,6 @@ manifests: ## Write manifests/install.yaml and the chart's CRD copies anew
 .PHONY: chart-programs
 chart-programs:
 	$(PYTHON) hack/programs.py helm
+	$(PYTHON) hack/promtool.py
 
 integration-programs: chart-programs

@@ -21,6 +21,7 @@ import yaml
 from cais_operator.metrics import Metrics
 from cais_operator.resource import Key
 from cais_registry.http import metrics
+from support.alert_cases import CASES
 from support.scraped import families, scrape
 
 ROOT = Path(__file__).parents[2]
@@ -201,6 +202,13 @@ def test_alerts_use_only_metrics_and_labels_that_exist(side: str) -> None:
     for alert in alerts(side):
         assert used(alert["expr"]), alert["alert"]
         assert strangers(alert["expr"], side) == set(), alert["alert"]
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_alerts_are_tried_with_metrics_and_labels_that_exist(side: str) -> None:
+    for case in CASES[side].values():
+        for series in (case.fires, *case.calm):
+            assert strangers(" ".join(series), side) == set(), series
 
 
 def test_a_metric_or_label_that_does_not_exist_is_found() -> None:
