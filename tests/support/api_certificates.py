@@ -13,6 +13,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from support.issuing import Key, key_pem, new_key, unsigned
 
+ELSEWHERE = "api.behind-a-proxy.test"  # a name that no resolver knows
+
 
 def certificates(folder: Path) -> None:
     """One CA, a serving certificate, an admin, and a key for tokens."""
@@ -42,7 +44,7 @@ def certificates(folder: Path) -> None:
 def client_certificate(
     authority: Path, folder: Path, name: str, common: str, group: str = "tests"
 ) -> None:
-    """A key and a certificate for a user (and for a server on loopback), by the tests' CA."""
+    """A key and a certificate for a user, and for a server on loopback, by the tests' CA."""
     ca = x509.load_pem_x509_certificate((authority / "ca.crt").read_bytes())
     ca_key = serialization.load_pem_private_key((authority / "ca.key").read_bytes(), None)
     assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
@@ -53,7 +55,8 @@ def client_certificate(
             x509.NameAttribute(NameOID.COMMON_NAME, common),
         ]
     )
-    addresses = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
+    names = [x509.DNSName("localhost"), x509.DNSName(ELSEWHERE)]
+    addresses = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), *names]
     uses = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
     by = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
     leaf = (
