@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from support.objectstore_fixtures import s3
+from support.postgresql_fixtures import postgres
 from support.registry import Server, running
 
-__all__ = ["repo", "s3", "server"]
+__all__ = ["postgres", "repo", "s3", "server"]
 
 
 @pytest.fixture(scope="module")

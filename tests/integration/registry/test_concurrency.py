@@ -5,15 +5,18 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import pytest
 
+from support.postgresql import Cluster
 from support.registry import OCI_IMAGE, Answer, Server, digest_of, running, wait_until
 
 T = TypeVar("T")
@@ -33,9 +36,28 @@ def faultless(folder: Path, config: Any = None) -> Iterator[Server]:
         assert not [line for line in lines if line["level"] == "error"]
 
 
+Start = Callable[..., AbstractContextManager[Server]]
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def start(request: pytest.FixtureRequest) -> Start:
+    """Starts such a server, with metadata in SQLite or in an empty database of PostgreSQL."""
+    if request.param == "sqlite":
+        return faultless
+    postgres: Cluster = request.getfixturevalue("postgres")
+
+    def over_postgresql(
+        folder: Path, config: Mapping[str, Any] = MappingProxyType({})
+    ) -> AbstractContextManager[Server]:
+        (folder / "url").write_text(postgres.create(f"test_{secrets.token_hex(6)}"))
+        return faultless(folder, {**config, "database": {"urlFile": str(folder / "url")}})
+
+    return over_postgresql
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with faultless(tmp_path_factory.mktemp("server")) as started:
+def server(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with start(tmp_path_factory.mktemp("server")) as started:
         yield started
 
 
@@ -164,8 +186,10 @@ def collections(server: Server) -> Iterator[None]:
     assert not failures
 
 
-def test_what_was_mounted_stays_although_its_source_is_deleted(tmp_path: Path) -> None:
-    with faultless(tmp_path, COLLECTING) as server, collections(server):
+def test_what_was_mounted_stays_although_its_source_is_deleted(
+    start: Start, tmp_path: Path
+) -> None:
+    with start(tmp_path, COLLECTING) as server, collections(server):
         for number in range(ROUNDS):
             content = os.urandom(10_000)
             digest = server.push_blob("source", content)
@@ -186,9 +210,11 @@ def test_what_was_mounted_stays_although_its_source_is_deleted(tmp_path: Path) -
                     assert found == content
 
 
-def test_a_download_that_runs_finishes_although_the_blob_is_deleted(tmp_path: Path) -> None:
+def test_a_download_that_runs_finishes_although_the_blob_is_deleted(
+    start: Start, tmp_path: Path
+) -> None:
     content = os.urandom(32 << 20)  # fits into no buffer
-    with faultless(tmp_path, COLLECTING) as server:
+    with start(tmp_path, COLLECTING) as server:
         digest = server.push_blob("a", content)
         with closing(server.connect()) as connection:
             connection.request("GET", f"/v2/a/blobs/{digest}")
@@ -227,9 +253,9 @@ def test_in_a_storm_of_tags_no_update_is_lost(server: Server, repo: str) -> None
     assert read(server, repo, "manifests", "latest") == manifests[3]
 
 
-def test_pushes_and_deletions_beside_collections_lose_nothing(tmp_path: Path) -> None:
+def test_pushes_and_deletions_beside_collections_lose_nothing(start: Start, tmp_path: Path) -> None:
     shared = [os.urandom(5000) for _ in range(4)]
-    with faultless(tmp_path, COLLECTING) as server:
+    with start(tmp_path, COLLECTING) as server:
 
         def client(number: int) -> dict[str, bytes]:
             kept = {}
