@@ -24,6 +24,7 @@ _URL, _ID, _KEY, _CA = "database-url", "access-key-id", "secret-access-key", "ca
 _LONGEST = 1024  # characters of a part of an access key
 _LARGEST = 256 * 1024  # bytes of certificates; a Secret holds four times as much
 _WORD = re.compile(r"[!-~]+")
+_REVISION = re.compile(r"[0-9a-f]{16}")  # as `pki.new_revision` makes them
 
 
 class _Source(NamedTuple):
@@ -96,11 +97,14 @@ def given(registry: Registry, references: Mapping[str, Live | None]) -> dict[str
 
 
 def revision(copy: Live | None, wanted: Mapping[str, str]) -> str | None:
-    """Return the revision of the copy; None when it does not hold what is wanted."""
+    """Return the revision of the copy; None when it does not hold what is wanted, or no revision.
+
+    What somebody has written there instead would go into the template of the pods as it is.
+    """
     data = (copy or {}).get("data") or {}
     texts = {key: _decoded(text) for key, text in data.items()}
-    found = texts.pop(REVISION, None)
-    return found if found and texts == dict(wanted) else None
+    found = texts.pop(REVISION, "")
+    return found if _REVISION.fullmatch(found) and texts == dict(wanted) else None
 
 
 def revision_in(copy: Live | None) -> str:

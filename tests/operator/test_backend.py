@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cais_operator import backend, database_url, desired, plan, rollout
+from cais_operator import backend, database_url, desired, pki, plan, rollout
 from cais_operator.observed import Live, Observed
 from operator_builders import SETTINGS, authority, encoded, registry
 from support.crd_storage_cases import bucket
@@ -145,13 +145,21 @@ def test_what_the_crd_refuses_is_refused_again(spec: dict[str, Any], field: str)
 
 def test_another_content_is_another_revision_and_the_same_is_the_same() -> None:
     given = {"database-url": URL, "access-key-id": "a"}
-    copy = desired.backend_secret(registry(bucket()), SETTINGS, given, "r1")
-    assert backend.revision(copy, given) == backend.revision_in(copy) == "r1"
+    mark = pki.new_revision()
+    copy = desired.backend_secret(registry(bucket()), SETTINGS, given, mark)
+    assert backend.revision(copy, given) == backend.revision_in(copy) == mark
     assert backend.revision(copy, {**given, "access-key-id": "b"}) is None
     assert backend.revision(copy, {"database-url": URL}) is None
     assert (backend.revision(None, given), backend.revision_in(None)) == (None, "")
     damaged = {"data": {**copy["data"], "access-key-id": "%"}}
     assert backend.revision(damaged, given) is None
+
+
+@pytest.mark.parametrize("text", ["", "x", "r1\n", "A" * 16, "a" * 17, "a" * (1 << 19)])
+def test_a_revision_of_somebody_else_never_gets_into_the_pods(text: str) -> None:
+    given = {"database-url": URL, "access-key-id": "a"}
+    copy = desired.backend_secret(registry(bucket()), SETTINGS, given, text)
+    assert backend.revision(copy, given) is None
 
 
 def test_other_keys_and_another_bucket_are_asked_for_and_wait_for_no_turn() -> None:
