@@ -5,7 +5,7 @@ import asyncio
 import errno
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -401,18 +401,16 @@ async def test_an_upload_that_is_written_to_does_not_expire(world: World) -> Non
 async def test_a_full_disk_refuses_the_chunk_and_drops_the_upload(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = os.write
-
-    def full(descriptor: int, data: memoryview) -> int:
-        if len(data) < 1000 or full_from <= os.fstat(descriptor).st_size:
+    def full(descriptor: int, data: Iterable[memoryview]) -> int:
+        room = 400_000 - os.fstat(descriptor).st_size
+        if room <= 0:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return real(descriptor, data)
+        return os.write(descriptor, b"".join(data)[:room])
 
-    full_from = 400_000
     async with world.open() as core:
         refs = [await begin_upload(core) for _ in range(2)]
         with monkeypatch.context() as patched:
-            patched.setattr("cais_registry.stores.upload_file.os.write", full)
+            patched.setattr("cais_registry.stores.upload_file.os.writev", full)
             with pytest.raises(StorageFull, match="full"):
                 await core.uploads.append(refs[0], chunk(CONTENT))
             with pytest.raises(StorageFull):

@@ -7,6 +7,7 @@ import asyncio
 import fcntl
 import hashlib
 import os
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from cais_registry.model.digest import Digest
+from cais_registry.stores.appending import Appending
 from cais_registry.stores.blobstore import Busy
 from cais_registry.stores.files import Files, check_room, digest_of, translated
 from cais_registry.stores.write_back import WriteBack
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _SECTOR: Final = 512
 """Bytes in which `st_blocks` counts, whatever the file system."""
+
+_AT_ONCE: Final = 1024  # pieces in one call (IOV_MAX)
 
 
 class UploadFile:
@@ -67,8 +71,8 @@ class UploadFile:
         self.size = os.fstat(self._descriptor).st_size
         self._write_back = WriteBack(self._descriptor, self.size)
         self._hash = hasher[0] if hasher is not None and hasher[1] == self.size else None
+        self._appending = Appending(pool, self._append)
         self._pending: asyncio.Future[Any] | None = None
-        self._failed: Exception | None = None
 
     @property
     def hasher(self) -> tuple[_Hash, int] | None:
@@ -81,15 +85,12 @@ class UploadFile:
             self._hash = hashlib.new(algorithm, usedforsecurity=False)
 
     async def write(self, pieces: Sequence[bytes]) -> None:
-        """Begin to append pieces, after those before are written.
+        """Append pieces after those before; returns as soon as there is room for more.
 
         Raises:
             StorageFull: If the disk is full; what fitted is kept.
         """
-        await self.flush()
-        if self._failed is not None:
-            raise self._failed  # bytes are missing before these
-        self._begin(partial(self._append, pieces))
+        await self._appending.put(pieces)
 
     async def flush(self) -> None:
         """Wait until all is written (not: durable).
@@ -97,37 +98,22 @@ class UploadFile:
         Raises:
             StorageFull: If the disk is full; what fitted is kept.
         """
-        if self._pending is not None:
-            pending, self._pending = self._pending, None
-            await self._wait(pending)
-
-    def _begin(self, work: Callable[[], T]) -> asyncio.Future[T]:
-        self._pending = asyncio.get_running_loop().run_in_executor(self._pool, work)
-        return self._pending
-
-    async def _wait(self, pending: asyncio.Future[T]) -> T:
-        """Wait for a thread; whoever is cancelled meanwhile leaves it to `close`."""
-        try:
-            return await asyncio.shield(pending)
-        except asyncio.CancelledError:
-            self._pending = pending
-            raise
+        await self._appending.drain()
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
+        """Whoever is cancelled meanwhile leaves it to `close`."""
         await self.flush()
-        pending = self._begin(work)
-        self._pending = None
-        return await self._wait(pending)
+        self._pending = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        return await asyncio.shield(self._pending)
 
     def _append(self, pieces: Sequence[bytes]) -> None:
         try:
             self._check_room(sum(map(len, pieces)))
-            for piece in pieces:
-                self._append_all(piece)
+            for begin in range(0, len(pieces), _AT_ONCE):
+                self._append_all(pieces[begin : begin + _AT_ONCE])
             self._write_back.grown(self.size)
         except OSError as error:
-            self._failed = translated(error)
-            raise self._failed from error
+            raise translated(error) from error
 
     def _check_room(self, size: int) -> None:
         """XFS takes room ahead of a file that grows, and gives back what is left in the end."""
@@ -137,14 +123,20 @@ class UploadFile:
             held = os.fstat(self._descriptor).st_blocks * _SECTOR - self.size
             check_room(os.fstatvfs(self._descriptor), size, held=max(0, held))
 
-    def _append_all(self, piece: bytes) -> None:
-        view = memoryview(piece)
-        while view:
-            written = os.write(self._descriptor, view)
+    def _append_all(self, pieces: Sequence[bytes]) -> None:
+        """Write and hash; the kernel may take less than all of it, as when the disk is full."""
+        left = deque(memoryview(piece) for piece in pieces if piece)
+        while left:
+            written = os.writev(self._descriptor, left)
             self.size += written
-            if self._hash is not None:
-                self._hash.update(view[:written])
-            view = view[written:]
+            while written:
+                view = left.popleft()
+                if len(view) > written:
+                    left.appendleft(view[written:])
+                    view = view[:written]
+                if self._hash is not None:
+                    self._hash.update(view)
+                written -= len(view)
 
     async def settle(self) -> str:
         """Nothing is needed to go on but the file itself."""
@@ -189,7 +181,7 @@ class UploadFile:
         if self._pending is not None and not self._pending.done():
             self._pending.add_done_callback(self._close_after)
         else:
-            os.close(self._descriptor)
+            self._appending.at_last(partial(os.close, self._descriptor))
 
     def _close_after(self, pending: asyncio.Future[Any]) -> None:
         if not pending.cancelled():
