@@ -45,8 +45,8 @@ class Appending:
         Raises:
             Exception: What `append` has raised, for these pieces or for some before.
         """
-        self._check()
         with self._lock:
+            self._check()
             self._pieces += pieces
             self._waiting += sum(map(len, pieces))
             if not self._is_busy:
