@@ -158,7 +158,17 @@ class Measurement:
 
     def _until_done(self, one: Operator, what: str, times: int) -> list[Request]:
         """Read until something was done so often, and then until nothing more is asked."""
-        seen = self._until(lambda seen: kinds(of_operator(seen))[what] >= times)
+        counted: Counter[str] = Counter()
+        read = 0
+
+        def done(seen: list[Request]) -> bool:
+            """Count what is new: a log of 5,000 Registries is long."""
+            nonlocal read
+            counted.update(kinds(of_operator(seen[read:])))
+            read = len(seen)
+            return counted[what] >= times
+
+        seen = self._until(done)
         wait_for(lambda: self._is_idle(one), "the queue is empty", 3600)
         return seen + self._until_quiet()
 

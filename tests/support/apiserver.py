@@ -219,6 +219,7 @@ def _apiserver(folder: Path, port: int, etcd: str) -> list[str]:
         f"--service-account-key-file={folder / 'tokens.pub'}",
         f"--audit-policy-file={folder / 'audit.yaml'}",
         f"--audit-log-path={folder / 'audit.log'}",
+        "--audit-log-maxsize=10000",  # MB; one file, whoever reads it goes on where they were
         "--disable-admission-plugins=ServiceAccount",
         # as OpenShift has it: who makes owners may be asked for more rights
         "--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
