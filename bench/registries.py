@@ -36,6 +36,7 @@ RESYNC: Final = 30.0  # seconds, of the second process; so short that three of t
 PERIODS: Final = 3
 EDITS: Final = 100
 QUIET: Final = 5.0  # seconds without a request, after which it is done
+SELDOM: Final = 0.25  # seconds between two looks at its metrics: each is work for it
 
 
 @dataclass(slots=True)
@@ -137,7 +138,8 @@ class Measurement:
 
     def _restart(self, one: Operator, begin: float) -> None:
         self._audit.more()
-        wait_for(lambda: self._looks(one) >= self.row.count, "all were looked at", 600)
+        looks = self.row.count
+        wait_for(lambda: self._looks(one) >= looks, "all were looked at", 600, SELDOM)
         self.row.restart = time.monotonic() - begin
         self.row.restarting = kinds(of_operator(self._until_quiet()))
         self._note("restarted", one)

@@ -35,8 +35,9 @@ def rest(
     )
     # A server that waits for its first certificate is not started; one that runs goes on as it is.
     if made.tls is not None or registry.spec.tls.is_disabled:
+        world.config = _config_map(registry, settings, world)
         manifests += (
-            _config_map(registry, settings, world),
+            world.config,
             desired.ca_config_map(registry, settings, made.bundle) if made.bundle else None,
             deployment,
             desired.disruption_budget(registry, settings),
@@ -56,7 +57,8 @@ def files(registry: Registry, settings: Settings, world: World) -> dict[str, str
         return {}
     if users is None or keys is None:
         return {}
-    return desired.loaded_files(_config_map(registry, settings, world), users, tls, keys)
+    config = world.config or _config_map(registry, settings, world)
+    return desired.loaded_files(config, users, tls, keys)
 
 
 def _config_map(registry: Registry, settings: Settings, world: World) -> Object:

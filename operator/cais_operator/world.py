@@ -35,6 +35,7 @@ class World:
         rotate: Users whose passwords people ask to have replaced.
         server: The Deployment, as it was found.
         reader: The version of a server that waits for its turn to be upgraded.
+        config: The server's ConfigMap, as this reconcile has applied it.
     """
 
     bodies: dict[Name, Object] = field(default_factory=dict)
@@ -49,6 +50,7 @@ class World:
     rotate: frozenset[str] = frozenset()
     server: Child | None = None
     reader: Version | None = None
+    config: Object | None = None
 
     def secret(self, name: str) -> Object | None:
         """Return a Secret with its contents."""
