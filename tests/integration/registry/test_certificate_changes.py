@@ -6,8 +6,9 @@ from __future__ import annotations
 import http.client
 import os
 import signal
+import ssl
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -70,9 +71,25 @@ def ended(connection: http.client.HTTPConnection, header: str) -> tuple[int, str
 
 
 def swap(server: Server, secret: Path, name: str) -> None:
-    before = served(server)
     server.ca = publish(secret, name)
-    wait_for_another(server, before)
+    new = server.ca.read_text()
+    wait_until(lambda: served(server) == new, what="the new certificate is served")
+
+
+def of_the_new_worker(server: Server, stack: ExitStack) -> http.client.HTTPResponse:
+    """Begin a download from the worker whose certificate is trusted.
+
+    For a moment the one before takes connections, too.
+    """
+    begun: list[http.client.HTTPResponse] = []
+
+    def is_begun() -> bool:
+        with suppress(ssl.SSLCertVerificationError):
+            begun.append(stack.enter_context(download(server, CONTENT)))
+        return bool(begun)
+
+    wait_until(is_begun, what="the new worker serves")
+    return begun[0]
 
 
 def has_logged(server: Server, words: str) -> bool:
@@ -91,7 +108,7 @@ def test_transfers_run_on_while_certificates_change_again_and_again(
         pushing = stack.enter_context(half(server, "POST", whole))
         patching = stack.enter_context(half(server, "PATCH", place))
         swap(server, secret, "second")
-        later = stack.enter_context(download(server, CONTENT))
+        later = of_the_new_worker(server, stack)
         swap(server, secret, "third")
         assert first in server.workers
         publish(secret, "fourth")  # is not served while it would end one of the two
