@@ -35,9 +35,8 @@ def rest(
     )
     # A server that waits for its first certificate is not started; one that runs goes on as it is.
     if made.tls is not None or registry.spec.tls.is_disabled:
-        world.config = _config_map(registry, settings, world)
         manifests += (
-            world.config,
+            _config_map(registry, settings, world),
             desired.ca_config_map(registry, settings, made.bundle) if made.bundle else None,
             deployment,
             desired.disruption_budget(registry, settings),
@@ -57,10 +56,12 @@ def files(registry: Registry, settings: Settings, world: World) -> dict[str, str
         return {}
     if users is None or keys is None:
         return {}
-    config = world.config or _config_map(registry, settings, world)
-    return desired.loaded_files(config, users, tls, keys)
+    return desired.loaded_files(_config_map(registry, settings, world), users, tls, keys)
 
 
 def _config_map(registry: Registry, settings: Settings, world: World) -> Object:
-    issuers = world.observed.issuers
-    return desired.config_map(registry, settings, issuers, world.grants, world.reader)
+    """Render it once a reconcile: whoever asks first has all that it is made of."""
+    if world.config is None:
+        issuers = world.observed.issuers
+        world.config = desired.config_map(registry, settings, issuers, world.grants, world.reader)
+    return world.config

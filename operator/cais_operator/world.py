@@ -35,7 +35,7 @@ class World:
         rotate: Users whose passwords people ask to have replaced.
         server: The Deployment, as it was found.
         reader: The version of a server that waits for its turn to be upgraded.
-        config: The server's ConfigMap, as this reconcile has applied it.
+        config: The server's ConfigMap as it should be, once it was asked for.
     """
 
     bodies: dict[Name, Object] = field(default_factory=dict)
