@@ -4,8 +4,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-# A distribution builds its Python with profile-guided optimisation, and a version manager by default
-# does not, which makes everything half as fast again. The images have a distribution's too.
+# A distribution builds its Python with profile-guided optimisation, as the images have it; one that a
+# version manager compiles by its defaults takes 1.6 times as long.
 ifeq ($(origin PYTHON), undefined)
 PYTHON := $(shell /usr/bin/python3 -c 'import ensurepip, sys; assert sys.version_info >= (3, 11)' \
 	2>/dev/null && echo /usr/bin/python3 || echo python3)
