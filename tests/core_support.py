@@ -23,6 +23,7 @@ from cais_registry.services.core import Core, open_core
 from cais_registry.services.failpoints import no_failpoint
 from cais_registry.services.uploads import UploadRef
 from cais_registry.stores.blobstore import BlobStore
+from cais_registry.stores.commits import Hold
 from cais_registry.stores.usage_rows import counted_bytes, stored_bytes
 
 HOUR = timedelta(hours=1)
@@ -65,7 +66,7 @@ class World:
             limits=self.limits,
             clock=self.clock,
             failpoint=self.failpoint,
-            holder=self.holder,
+            hold=None if self.holder is None else Hold(name=self.holder),
             store=self.store,
         )
         try:

@@ -27,6 +27,7 @@ from cais_registry.app.draining import MOST, Draining
 from cais_registry.app.files import Files
 from cais_registry.app.listening import BACKLOG, connection_limit
 from cais_registry.app.relay import Relay
+from cais_registry.stores.commits import Hold
 
 _END_SECONDS: Final = 2
 """After the time for draining: a worker that does not end by itself is killed."""
@@ -106,7 +107,7 @@ class Supervisor(MPServer):
 
     def _loader(self) -> Callable[[], Any]:
         files, listener, parent = self._files, self._listener, os.getpid()
-        holder = os.urandom(8).hex()  # the caller has the lock of the data from here on
+        hold = Hold(name=os.urandom(8).hex())  # the caller has the lock from here on
 
         def load() -> object:
             os.setpgid(0, 0)  # ctrl-c reaches the parent, which stops the worker in order
@@ -115,7 +116,7 @@ class Supervisor(MPServer):
             from cais_registry.app import worker  # noqa: PLC0415 - not in the parent's memory
 
             worker.die_with(parent)
-            return worker.Worker(files, listener, holder)
+            return worker.Worker(files, listener, hold)
 
         return load
 

@@ -36,6 +36,7 @@ from cais_registry.http.stats import Stats
 from cais_registry.model.policy import Policy, TagRule
 from cais_registry.services.access import OPEN, Permissions, compile_rules
 from cais_registry.services.core import Core, Limits, open_core
+from cais_registry.stores.commits import Hold
 from cais_registry.stores.layout import UnusableData
 
 POLL_SECONDS: Final = 1.0
@@ -59,16 +60,16 @@ def die_with(parent: int) -> None:
 class Worker:
     """The ASGI application with its life: opens the data at start, closes it at the end."""
 
-    def __init__(self, files: Files, listener: socket.socket, holder: str) -> None:
+    def __init__(self, files: Files, listener: socket.socket, hold: Hold) -> None:
         """Prepare.
 
         Args:
             files: As the parent has loaded them.
             listener: The socket that connections come from.
-            holder: Name of the parent's hold of the data, which its workers share.
+            hold: The parent's hold of the data, which its workers share.
         """
         self._files = files
-        self._holder = holder
+        self._hold = hold
         self._listener = listener
         self._verifier = Verifier(files.loaded.users)
         auth = files.loaded.settings.auth
@@ -142,7 +143,7 @@ class Worker:
             policy=lambda: self._policy,
             limits=limits,
             store=objects.opener(settings.storage),
-            holder=self._holder,
+            hold=self._hold,
         )
         self._application = Application(
             Deps(

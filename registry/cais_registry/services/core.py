@@ -16,6 +16,7 @@ from cais_registry.services.building import Builder, Ground
 from cais_registry.services.failpoints import Failpoint, no_failpoint
 from cais_registry.services.opened import Core
 from cais_registry.stores.blobstore import BlobStore
+from cais_registry.stores.commits import Hold
 from cais_registry.stores.database import Database, microseconds
 from cais_registry.stores.file_store import FileStore
 from cais_registry.stores.files import Files
@@ -36,7 +37,7 @@ async def open_core(  # noqa: PLR0913 - everything that a test turns
     clock: Callable[[], int] = microseconds,
     failpoint: Failpoint = no_failpoint,
     store: Callable[[Executor], BlobStore] | None = None,
-    holder: str | None = None,
+    hold: Hold | None = None,
 ) -> Core:
     """Open (or lay out) a data folder, whose lock the caller has, and build the services over it.
 
@@ -48,12 +49,12 @@ async def open_core(  # noqa: PLR0913 - everything that a test turns
         clock: Gives microseconds since 1970.
         failpoint: Called before each step that makes something durable.
         store: Makes the store for the bytes of blobs; None for the files of the folder.
-        holder: Name of this hold of the lock, which no other has; None: no pulls are counted.
+        hold: Whoever has the lock; None: others may write, too, and no pulls are counted.
 
     Raises:
         UnusableData: If the folder cannot be used; one line for the person who starts it.
     """
-    database = await asyncio.to_thread(_open_database, data, database_url, clock)
+    database = await asyncio.to_thread(_open_database, data, database_url, clock, hold)
     pool = ThreadPoolExecutor(_THREADS, "cais-io")
     ground = Ground(
         data=data,
@@ -64,12 +65,14 @@ async def open_core(  # noqa: PLR0913 - everything that a test turns
         limits=limits or Limits(),
         failpoint=failpoint,
         takes_snapshots=database_url is None,
-        holder=holder,
+        holder=None if hold is None else hold.name,
     )
     return await Builder(ground).begin()
 
 
-def _open_database(data: Path, url: str | None, clock: Callable[[], int]) -> Database:
+def _open_database(
+    data: Path, url: str | None, clock: Callable[[], int], hold: Hold | None
+) -> Database:
     make(data)
     if url is not None:
         from cais_registry.stores.postgresql_database import (  # noqa: PLC0415 - costs memory, often not needed
@@ -80,7 +83,7 @@ def _open_database(data: Path, url: str | None, clock: Callable[[], int]) -> Dat
     check_not_lost(data)
     path = data / DATABASE
     try:
-        return SqliteDatabase.open(path, clock)
+        return SqliteDatabase.open(path, clock, None if hold is None else hold.commits)
     except sqlite3.Error as error:
         raise UnusableData(
             f"the database {path} cannot be opened: {error};"

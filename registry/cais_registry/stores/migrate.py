@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from cais_registry.stores import snapshots
+from cais_registry.stores.commits import Commits
 from cais_registry.stores.schema import (
     REMEMBER,
     REMEMBERED,
@@ -31,19 +32,20 @@ def scripts() -> dict[int, Migration]:
     return numbered(files(__package__) / "migrations")
 
 
-def migrate(path: Path, *, keeps_copy: bool = True) -> None:
+def migrate(path: Path, *, keeps_copy: bool = True, commits: Commits | None = None) -> None:
     """Apply the migrations that a database lacks; safe when two processes do it at once.
 
     Args:
         path: The file; made when missing.
         keeps_copy: Whether it is copied before a migration after which older programs cannot run.
+        commits: Where commits are counted.
 
     Raises:
         SchemaUnknown: If the database is newer than this program, and cannot be used by it.
         UnusableData: If there is no room for the copy; nothing was changed.
     """
     known = scripts()
-    connection = connect(path)
+    connection = connect(path, commits)
     try:
         found = _version(connection)
         check_usable(found, _applied(connection), known, where=str(path), back=_BACK)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from cais_registry.model.errors import StorageFull
+from cais_registry.stores.commits import Commits
 from cais_registry.stores.connection import Params, Row
 
 _MOST_FAULTS: Final = 20
@@ -31,9 +32,10 @@ _SETTINGS: Final = (
 class SqliteConnection:
     """One connection; used by one thread at a time."""
 
-    def __init__(self, raw: sqlite3.Connection) -> None:
+    def __init__(self, raw: sqlite3.Connection, commits: Commits) -> None:
         self.raw = raw
         self.now = 0
+        self._commits = commits
 
     def execute(self, sql: str, params: Params | None = None) -> list[Row]:
         """See `Connection.execute`."""
@@ -56,7 +58,8 @@ class SqliteConnection:
 
     def commit(self) -> None:
         """End the transaction; when it returns, the changes survive a power loss."""
-        self.raw.execute("COMMIT")
+        with self._commits.one():
+            self.raw.execute("COMMIT")
 
     def rollback(self) -> None:
         """Undo the transaction, if one is still open."""
@@ -73,15 +76,20 @@ class SqliteConnection:
         self.raw.close()
 
 
-def connect(path: Path) -> SqliteConnection:
-    """Open a database file with the settings that the promises of the registry need."""
+def connect(path: Path, commits: Commits | None = None) -> SqliteConnection:
+    """Open a database file with the settings that the promises of the registry need.
+
+    Args:
+        path: The file.
+        commits: Where its commits are counted, for other connections; None if nobody asks.
+    """
     raw = sqlite3.connect(
         path, isolation_level=None, check_same_thread=False, cached_statements=256
     )
     raw.row_factory = sqlite3.Row
     for setting in _SETTINGS:
         raw.execute(setting)
-    return SqliteConnection(raw)
+    return SqliteConnection(raw, commits or Commits())
 
 
 def faults(path: Path) -> list[str]:

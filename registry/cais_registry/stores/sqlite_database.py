@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from cais_registry.stores.commits import Commits
 from cais_registry.stores.connection import Connection, Params, Row
 from cais_registry.stores.database import MAX_WAITING, Database, microseconds
 from cais_registry.stores.migrate import migrate
@@ -20,36 +21,56 @@ T = TypeVar("T")
 class SqliteDatabase(Database):
     """SQLite in a file."""
 
-    def __init__(self, path: Path, clock: Callable[[], int] = microseconds) -> None:
+    def __init__(self, path: Path, clock: Callable[[], int], commits: Commits | None) -> None:
         self._path = path
         self._clock = clock
+        self._commits = commits
+        self._counted: int | None = None
+        self._found: Hashable = None
         self._reader = connect(path)
         self._version = self._reader.raw.cursor()
-        self._writer = Writer(connect(path), clock)
+        self._writer = Writer(connect(path, commits), clock)
         self._waiting = asyncio.Semaphore(MAX_WAITING)
         self._slow: tuple[ThreadPoolExecutor, SqliteConnection] | None = None
 
     @classmethod
-    def open(cls, path: Path, clock: Callable[[], int] = microseconds) -> SqliteDatabase:
+    def open(
+        cls, path: Path, clock: Callable[[], int] = microseconds, commits: Commits | None = None
+    ) -> SqliteDatabase:
         """Open a database, make or migrate its tables first if need be.
 
         Args:
             path: The file; made when missing, its folder exists.
             clock: Gives microseconds since 1970.
+            commits: Shared by all who write to this file, at any time; None: others may write.
 
         Raises:
             SchemaUnknown: If a newer version of the program has changed the tables.
             sqlite3.Error: If the file is no database.
         """
-        migrate(path)
-        return cls(path, clock)
+        migrate(path, commits=commits)
+        return cls(path, clock, commits)
 
     def now(self) -> int:
         """The time, in microseconds since 1970; not before any write that is done."""
         return max(self._clock(), self._writer.last)
 
     async def version(self) -> Hashable | None:
-        """See `Database.version`: a number that SQLite keeps for each connection."""
+        """See `Database.version`: a number that SQLite keeps for each connection.
+
+        SQLite is asked only where commits were counted since, or are not: while it answers, other
+        threads take the interpreter, which costs a third of a request.
+        """
+        commits = self._commits
+        if commits is None:
+            return self._data_version()
+        begun = commits.begun()
+        if begun != self._counted:
+            self._counted = begun if commits.is_ended(begun) else None  # before SQLite is asked
+            self._found = self._data_version()
+        return self._found
+
+    def _data_version(self) -> int:
         # differs for a connection once another one has committed; the one that reads never does
         found: int = self._version.execute("PRAGMA data_version").fetchone()[0]
         return found
