@@ -6,9 +6,11 @@ from __future__ import annotations
 import http.client
 import ssl
 import threading
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
+from support.issuing import issuer, key_pem, new_key
 from support.registry import Server, make_certificate, wait_until
 
 UNHURRIED = ("-m", "support.unhurried_server")
@@ -22,13 +24,18 @@ def served(server: Server) -> str:
     return ssl.get_server_certificate(server.address)
 
 
-def publish(folder: Path, name: str) -> Path:
+def publish(folder: Path, name: str, end: datetime | None = None) -> Path:
     """Make a certificate and publish it as the kubelet does: by swapping a link."""
     made = folder / f"..{name}"
     made.mkdir()
-    cert, key = make_certificate(made, name)
-    cert.rename(made / "tls.crt")
-    key.rename(made / "tls.key")
+    if end is None:
+        cert, key = make_certificate(made, name)
+        cert.rename(made / "tls.crt")
+        key.rename(made / "tls.key")
+    else:
+        private = new_key()
+        (made / "tls.crt").write_text(issuer().sign(private, "127.0.0.1", end=end))
+        (made / "tls.key").write_text(key_pem(private))
     link = folder / "..new"
     link.symlink_to(made.name)
     link.replace(folder / "..data")

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import threading
+from contextlib import suppress
 from typing import Any, Final
 
 RETIRE_SECONDS: Final = 3.0
@@ -19,6 +20,13 @@ MOST: Final = 2
 """Old workers beside the one that serves; each costs some 30 MB."""
 
 _logger = logging.getLogger("cais")
+
+
+def tell(worker: Any, number: signal.Signals) -> None:  # noqa: ANN401 - granian's types
+    """Send a signal to a worker, if it is still there."""
+    with suppress(ProcessLookupError):
+        if worker.is_alive():
+            os.kill(worker.inner.pid, number)
 
 
 class Draining:
@@ -42,7 +50,7 @@ class Draining:
             self._stop_eldest()
         self._workers.append(old)
         old.interrupt_by_parent = True  # its end is no failure
-        os.kill(old.inner.pid, signal.SIGUSR1)
+        tell(old, signal.SIGUSR1)
         for seconds, step in ((RETIRE_SECONDS, old.terminate), (DRAIN_SECONDS, old.kill)):
             timer = threading.Timer(seconds, step)
             timer.daemon = True

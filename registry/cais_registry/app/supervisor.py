@@ -23,21 +23,19 @@ from granian.log import LogLevels
 from granian.server.mp import MPServer
 
 from cais_registry.app import certificates, logs
-from cais_registry.app.draining import MOST, Draining
+from cais_registry.app.draining import Draining, tell
 from cais_registry.app.files import Files
 from cais_registry.app.listening import BACKLOG, connection_limit
 from cais_registry.app.relay import Relay
+from cais_registry.app.succession import AGAIN_SECONDS, READY_SECONDS, Readiness, Succession
+from cais_registry.config.settings import Settings
 from cais_registry.stores.commits import Hold
 
 _END_SECONDS: Final = 2
 """After the time for draining: a worker that does not end by itself is killed."""
 
-_OVERLAP_SECONDS: Final = 0.5
 _POLL_SECONDS: Final = 1.0
 _LOOK_SECONDS: Final = 0.02
-_LAST_SECONDS: Final = 300.0
-"""A certificate this near to its end is replaced, whoever still drains."""
-
 _BUFFER_BYTES: Final = 256 * 1024
 """Of a connection; bounds its headers, and the pieces that bodies come in."""
 _logger = logging.getLogger("cais")
@@ -66,27 +64,28 @@ class Supervisor(MPServer):
             websockets=False,
             backlog=BACKLOG,
             backpressure=connection_limit(),
-            http1_settings=HTTP1Settings(
-                header_read_timeout=int(settings.idle.total_seconds() * 1000),  # also between two
-                max_buffer_size=_BUFFER_BYTES,
-            ),
+            http1_settings=_http1(settings),
             log_level=LogLevels.warning,
             log_dictconfig=logs.configuration(settings.log.format),
             respawn_failed_workers=True,
-            respawn_interval=_OVERLAP_SECONDS,
             workers_kill_timeout=_END_SECONDS,
             runtime_blocking_threads=8,
         )
         self._untyped: Any = self  # granian's own annotations are incomplete
         self._relay = Relay(self._untyped.main_loop_interrupt)
-        self._look, self._taken_over = threading.Event(), threading.Event()
+        self._look = threading.Event()
         self._hangups = Relay(self._look)
         self._files = files
         self._listener = listener
         self._draining = Draining()
+        self._readiness: Readiness | None = None
         self._certificate: tuple[int, int] | None = None
-        self._use_certificate()
-        self.on_reload(self._use_certificate)
+        self._pair = files.loaded.pair
+        self._succession = Succession(
+            self._pair, has_room=self._draining.has_room, begin=self._begin
+        )
+        self._use(self._pair)
+        self.on_reload(lambda: self._use(self._files.loaded.pair))
         self.on_shutdown(self._draining.stop)
 
     def run(self) -> None:
@@ -116,49 +115,35 @@ class Supervisor(MPServer):
             from cais_registry.app import worker  # noqa: PLC0415 - not in the parent's memory
 
             worker.die_with(parent)
-            return worker.Worker(files, listener, hold)
+            readiness = self._readiness
+            ready = None if readiness is None else readiness.tell
+            return worker.Worker(files, listener, hold, ready)
 
         return load
 
     def _watch(self) -> None:
         """A new certificate needs a new worker; everything else is taken by the worker itself."""
-        served = waiting = self._files.loaded.pair
         while True:
             if self._look.wait(_POLL_SECONDS):
                 self._look.clear()
                 self._hang_up()
             self._files.poll()
-            wanted = self._files.loaded.pair
-            if wanted == served:
-                continue
-            if self._draining.has_room() or _ends_soon(served):
-                self._take_over()
-                served = waiting = wanted
-            elif waiting != wanted:
-                waiting = wanted
-                _logger.warning(
-                    "the certificate has changed: it is served as soon as one of %d workers"
-                    " that end older transfers has done so",
-                    MOST,
-                )
+            self._succession.look(self._files.loaded.pair)
 
-    def _take_over(self) -> None:
-        """Have a new worker started, and wait until the old one drains."""
-        _logger.info("the certificate has changed: a new worker will serve it")
-        self._taken_over.clear()
+    def _begin(self) -> None:
         self._untyped.reload_signal = True
         self._relay.ask()
-        self._taken_over.wait()
 
     def _hang_up(self) -> None:
         """Workers look as well."""
         _logger.info("SIGHUP: all files are looked at")
+        self._succession.hurry()
         for worker in (*self.wrks, *self._draining.alive()):
-            if worker.is_alive():
-                os.kill(worker.inner.pid, signal.SIGHUP)
+            tell(worker, signal.SIGHUP)
 
-    def _use_certificate(self) -> None:
-        pair = self._files.loaded.pair
+    def _use(self, pair: certificates.Pair | None) -> None:
+        """Workers that are started from now on serve this certificate."""
+        self._pair = pair
         if pair is None:
             return
         old, self._certificate = self._certificate, certificates.as_files(pair)
@@ -177,19 +162,67 @@ class Supervisor(MPServer):
         workers: list[int],
         spawn_target: Any,  # noqa: ANN401 - granian's types
         target_loader: Any,  # noqa: ANN401 - granian's types
-        delay: float = 0,
+        delay: float = 0,  # noqa: ARG002 - granian waits for a time, and we for the new worker
     ) -> None:
-        """Start a new worker; let the old one end its requests without waiting for it here."""
+        """Start a new worker; once it serves, let the old one end its requests beside it."""
         for index in workers:
-            old: Any = self.wrks.pop(index)
-            self.respawned_wrks[index] = time.monotonic()
+            old: Any = self.wrks[index]
             new: Any = self._spawn_worker(index, spawn_target, target_loader)
-            new.start()
-            self.wrks.insert(index, new)
             if old.is_alive():
-                threading.Event().wait(delay)
-                self._draining.add(old)
-        self._taken_over.set()
+                self._take_over(index, new)
+            else:
+                self._replace(index, new)
+
+    def _replace(self, index: int, new: Any) -> None:  # noqa: ANN401 - granian's types
+        try:
+            new.start()
+        except (OSError, RuntimeError) as error:  # no process, or no thread
+            _logger.error("no worker can be started: %s", error)  # noqa: TRY400 - no trace of ours
+            self.respawned_wrks[index] = time.monotonic()
+            self.interrupt_children.append(index)  # so soon again, that it ends the server
+            self.main_loop_interrupt.set()
+            return
+        self._seat(index, new)
+
+    def _take_over(self, index: int, new: Any) -> None:  # noqa: ANN401 - granian's types
+        new.interrupt_by_parent = True  # until it serves, its end is no failure of the server
+        problem = self._start(new)
+        if problem is None:
+            old: Any = self.wrks[index]
+            self._seat(index, new)
+            new.interrupt_by_parent = False
+            self._draining.add(old)
+            # the end of the old one may have been told of meanwhile
+            self.interrupt_children[:] = [one for one in self.interrupt_children if one != index]
+            return
+        if new.inner.pid is not None:
+            new.kill()
+        served = self._succession.served
+        self._use(served)
+        self._succession.end(served)
+        _logger.error(
+            "the certificate has changed, but a new worker does not serve it: %s;"
+            " the one before goes on, and it is tried again in %d s",
+            problem,
+            AGAIN_SECONDS,
+        )
+
+    def _start(self, new: Any) -> str | None:  # noqa: ANN401 - granian's types
+        """Start a worker, and wait until it serves; return why it does not."""
+        self._readiness = readiness = Readiness()
+        try:
+            new.start()
+            return readiness.problem(READY_SECONDS, is_stopped=lambda: self.interrupt_signal)
+        except (OSError, RuntimeError) as error:
+            return f"it cannot be started: {error}"
+        finally:
+            self._readiness = None
+            readiness.close()
+
+    def _seat(self, index: int, new: Any) -> None:  # noqa: ANN401 - granian's types
+        self.wrks[index] = new
+        self.respawned_wrks[index] = time.monotonic()
+        self._succession.end(self._pair)
 
     def _stop_workers(self) -> None:
         """Let running requests finish; the time for it ends early when told to stop again."""
@@ -200,17 +233,18 @@ class Supervisor(MPServer):
             signal.signal(number, lambda number, _: again.append(number))
         for worker in workers:
             worker.interrupt_by_parent = True  # its end is no failure
-            if worker.is_alive():
-                os.kill(worker.inner.pid, signal.SIGUSR2)
+            tell(worker, signal.SIGUSR2)
         end = time.monotonic() + self._files.loaded.settings.drain.total_seconds()
         while any(w.is_alive() for w in workers) and time.monotonic() < end and not again:
             pause.wait(_LOOK_SECONDS)
         super()._stop_workers()  # type: ignore[no-untyped-call]  # granian's annotations
 
 
-def _ends_soon(pair: certificates.Pair | None) -> bool:
-    validity = None if pair is None else certificates.validity(pair)
-    return validity is not None and validity.end - time.time() < _LAST_SECONDS
+def _http1(settings: Settings) -> HTTP1Settings:
+    return HTTP1Settings(
+        header_read_timeout=int(settings.idle.total_seconds() * 1000),  # also between two requests
+        max_buffer_size=_BUFFER_BYTES,
+    )
 
 
 def run(files: Files, listener: socket.socket) -> None:

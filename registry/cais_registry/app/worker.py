@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final
 
@@ -40,6 +40,9 @@ from cais_registry.stores.commits import Hold
 from cais_registry.stores.layout import UnusableData
 
 POLL_SECONDS: Final = 1.0
+_SERVES_SECONDS: Final = 0.05
+"""The HTTP server stops the loop when the data are open, and runs it again when it serves."""
+
 _PR_SET_PDEATHSIG: Final = 1
 _logger = logging.getLogger("cais")
 
@@ -60,16 +63,23 @@ def die_with(parent: int) -> None:
 class Worker:
     """The ASGI application with its life: opens the data at start, closes it at the end."""
 
-    def __init__(self, files: Files, listener: socket.socket, hold: Hold) -> None:
+    def __init__(
+        self,
+        files: Files,
+        listener: socket.socket,
+        hold: Hold,
+        ready: Callable[[], None] | None = None,
+    ) -> None:
         """Prepare.
 
         Args:
             files: As the parent has loaded them.
             listener: The socket that connections come from.
             hold: The parent's hold of the data, which its workers share.
+            ready: Called when it serves.
         """
         self._files = files
-        self._hold = hold
+        self._hold, self._ready = hold, ready
         self._listener = listener
         self._verifier = Verifier(files.loaded.users)
         auth = files.loaded.settings.auth
@@ -117,6 +127,8 @@ class Worker:
         loop.add_signal_handler(signal.SIGUSR2, self._drain)
         loop.add_signal_handler(signal.SIGHUP, self._look.set)
         await send({"type": "lifespan.startup.complete"})
+        if self._ready is not None:
+            loop.call_later(_SERVES_SECONDS, self._ready)
         await receive()
         for task in tasks:
             task.cancel()

@@ -9,6 +9,7 @@ import signal
 import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -70,8 +71,8 @@ def ended(connection: http.client.HTTPConnection, header: str) -> tuple[int, str
         return answer.status, answer.headers[header]
 
 
-def swap(server: Server, secret: Path, name: str) -> None:
-    server.ca = publish(secret, name)
+def swap(server: Server, secret: Path, name: str, end: datetime | None = None) -> None:
+    server.ca = publish(secret, name, end)
     new = server.ca.read_text()
     wait_until(lambda: served(server) == new, what="the new certificate is served")
 
@@ -124,6 +125,53 @@ def test_transfers_run_on_while_certificates_change_again_and_again(
         wait_until(lambda: served(server) == fourth, what="the fourth certificate is served")
         assert digest_of(later.read()) == digest_of(CONTENT)
         wait_until(lambda: len(server.workers) == 1, what="the old workers have ended")
+
+
+def test_a_certificate_that_ends_soon_is_replaced_at_the_cost_of_the_eldest_transfer(
+    tmp_path: Path, secret: Path
+) -> None:
+    with running(tmp_path, *flags(secret)) as server, ExitStack() as stack:
+        server.push_blob("a", CONTENT)
+        (first,) = server.workers
+        eldest = stack.enter_context(download(server, CONTENT))
+        swap(server, secret, "second")
+        later = of_the_new_worker(server, stack)
+        swap(server, secret, "third", datetime.now(UTC) + timedelta(minutes=4))
+        assert len(server.workers) == 3
+        swap(server, secret, "fourth")
+        wait_until(lambda: first not in server.workers, what="the eldest worker is ended")
+        with pytest.raises((http.client.IncompleteRead, OSError)):
+            eldest.read()
+        assert digest_of(later.read()) == digest_of(CONTENT)
+
+
+def test_a_new_worker_that_does_not_come_to_serve_costs_nothing(
+    tmp_path: Path, secret: Path, unhurried: tuple[str, ...]
+) -> None:
+    """What is in the place of the database is none; the old worker has the real one open."""
+    with running(tmp_path, *flags(secret), program=unhurried) as server, ExitStack() as stack:
+        old, before = server.workers, served(server)
+        client = stack.enter_context(Client(server, "/v2/"))
+        database, kept = server.data / "metadata.sqlite3", server.data / "kept"
+        database.rename(kept)
+        database.write_bytes(b"this is no database " * 100)
+        trusted = tmp_path / "ca.crt"
+        trusted.write_bytes((secret / "tls.crt").read_bytes())
+        server.ca = trusted
+        with trusted.open("ab") as bundle:
+            bundle.write(publish(secret, "second").read_bytes())
+        server.process.send_signal(signal.SIGHUP)
+        told = "does not serve it: it ended before it was ready; the one before goes on"
+        wait_until(lambda: has_logged(server, told), what="it is told")
+        wait_until(lambda: server.workers == old, what="the new worker is gone")
+        wait_for_more([client])
+        assert served(server) == before
+
+        kept.replace(database)
+        server.process.send_signal(signal.SIGHUP)
+        wait_for_another(server, before)
+        wait_for_more([client])
+        assert client.failures == []
 
 
 def test_sighup_takes_a_new_certificate_at_once_and_breaks_no_request(
