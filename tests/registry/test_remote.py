@@ -4,17 +4,24 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from itertools import count
+from pathlib import Path
 
 import pytest
 
 from cais_registry.config.errors import ConfigError
+from cais_registry.model.imported import Imported
+from cais_registry.model.policy import Policy
 from cais_registry.remote.challenge import Bearer, read_challenges
 from cais_registry.remote.client import Client
 from cais_registry.remote.pages import pages
+from cais_registry.remote.registry import RemoteRegistry
 from cais_registry.remote.site import Site, parse_source, site_of
 from cais_registry.remote.tokens import Login
 from cais_registry.remote.transport import Response, Transport
+from cais_registry.services.importer import Importer
 from cais_registry.services.sources import SourceLost, SourceRefused
+from cais_registry.stores.files import Files
+from core_support import World
 from support.fake_registry import Asked, Reply, fake_registry
 
 
@@ -52,22 +59,42 @@ def test_nobody_is_sent_from_https_to_http() -> None:
         one.check_not_weaker(other)
 
 
+class Watched(Transport):
+    """Remembers its answers."""
+
+    def __init__(self) -> None:
+        super().__init__(ssl.create_default_context())
+        self.answers: list[Response] = []
+
+    def send(self, method: str, url: str, headers: Mapping[str, str]) -> Response:
+        self.answers.append(super().send(method, url, headers))
+        return self.answers[-1]
+
+
 def test_an_answer_is_closed_where_its_challenge_cannot_be_met() -> None:
-    answers: list[Response] = []
-
-    class Watched(Transport):
-        def send(self, method: str, url: str, headers: Mapping[str, str]) -> Response:
-            answers.append(super().send(method, url, headers))
-            return answers[-1]
-
+    transport = Watched()
     with fake_registry() as fake:
         challenge = 'Bearer realm="http://127.0.0.2/token"'  # it wants the password, unallowed
         fake.rule = lambda _: Reply(status=401, headers={"WWW-Authenticate": challenge})
         login = Login(site=site_of(fake.url), basic="Basic eA==")
-        client = Client(Watched(ssl.create_default_context()), login)
+        client = Client(transport, login)
         with pytest.raises(SourceLost, match="allow it with --auth-host"):
             client.get("/v2/app/tags/list", "repository:app:pull")
-    assert [answer.closed for answer in answers] == [True]
+    assert [answer.closed for answer in transport.answers] == [True]
+
+
+async def test_an_answer_is_closed_where_no_byte_of_it_is_taken(tmp_path: Path) -> None:
+    transport, world, done = Watched(), World(tmp_path), Imported()
+    world.policy = Policy(quota=1000)
+    with fake_registry() as fake:
+        fake.image("team/app", "v1", b"x" * 1_000_000)
+        source = RemoteRegistry(Client(transport, Login(site=site_of(fake.url), basic=None)))
+        async with world.open() as core:
+            importer = Importer(core.blobs, core.uploads, core.manifests, Files(world.data).adopt)
+            await importer.run(source, done)
+    assert "quota" in str(done.problems)
+    assert len(fake.paths("/blobs/")) == 2
+    assert all(answer.closed for answer in transport.answers)
 
 
 BEARER = Bearer(realm="https://a/t", service="s, with a comma")

@@ -175,6 +175,7 @@ class RemoteRegistry:
         return SourceBlob(
             size=int(length) if length.isascii() and length.isdigit() else None,
             pieces=pieces(self._client, path, _pull(repo), response),
+            close=response.close,
         )
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from asyncio import Semaphore
 from collections.abc import AsyncGenerator, Callable, Iterable
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -98,13 +98,14 @@ class ImportedBlobs:
 
     async def _fetch(self, digest: Digest) -> None:
         blob, done = await self._source.blob(self._repo, digest), self._done
-        async with aclosing(blob.pieces):
-            size = None if blob.path is None else await self._link(digest, blob.path)
-            if size is not None:
-                done.blobs_linked += 1
-            else:
-                size = await self._copy(digest, blob)
-                done.blobs_copied += 1
+        with closing(blob):
+            async with aclosing(blob.pieces):
+                size = None if blob.path is None else await self._link(digest, blob.path)
+                if size is not None:
+                    done.blobs_linked += 1
+                else:
+                    size = await self._copy(digest, blob)
+                    done.blobs_copied += 1
         done.bytes += size
 
     async def _link(self, digest: Digest, path: Path) -> int | None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -59,6 +59,10 @@ class SourceManifest:
         return replace(self, media_type=self.media_type or said_type(self.content))
 
 
+def _nothing_is_open() -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceBlob:
     """A blob; nobody has checked its digest yet.
@@ -67,11 +71,14 @@ class SourceBlob:
         size: In bytes, None if the source does not say.
         pieces: The bytes, once. It raises `SourceRefused` or `SourceLost` where they end too soon.
         path: The file that they are in, which may be linked to; None if there is none.
+        close: Lets go of what is open before the first piece is asked for: a generator that was
+            never begun has no end either.
     """
 
     size: int | None
     pieces: AsyncGenerator[bytes, None]
     path: Path | None = None
+    close: Callable[[], None] = _nothing_is_open
 
 
 class Source(Protocol):
