@@ -21,6 +21,7 @@ from cais_registry.services.core import Core
 from cais_registry.stores import sqlite, sqlite_database
 from cais_registry.stores.blobstore import BlobStore
 from cais_registry.stores.bucket import Bucket
+from cais_registry.stores.commits import Commits
 from cais_registry.stores.object_store import ObjectStore
 from cais_registry.stores.sqlite import SqliteConnection
 from core_support import REPO, World, begin_upload, chunk, push_blob, push_image
@@ -74,8 +75,8 @@ async def test_what_was_read_before_costs_no_query_but_that_for_the_version(
 ) -> None:
     statements: list[str] = []
 
-    def connect(path: Path) -> SqliteConnection:
-        connection = sqlite.connect(path)
+    def connect(path: Path, commits: Commits | None = None) -> SqliteConnection:
+        connection = sqlite.connect(path, commits)
         connection.raw.set_trace_callback(statements.append)
         return connection
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from cais_registry import __version__
-from cais_registry.app import certificates, logs, notices, objects
+from cais_registry.app import allocation, certificates, logs, notices, objects
 from cais_registry.app.cutting import Scissors
 from cais_registry.app.files import Files, Loaded
 from cais_registry.app.issuers import Issuers
@@ -78,6 +78,7 @@ class Worker:
             hold: The parent's hold of the data, which its workers share.
             ready: Called when it serves.
         """
+        allocation.keep_pieces()
         self._files = files
         self._hold, self._ready = hold, ready
         self._listener = listener
@@ -121,6 +122,7 @@ class Worker:
             _start(core.housekeeping.serve(), name="housekeeping"),
             _start(core.pressure.serve(), name="pressure"),
             _start(self._watch(), name="watch"),
+            _start(allocation.give_back(), name="memory"),
         ]
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGUSR1, self._retire)
