@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A lost database comes back from a snapshot and the volume."""
+"""A lost database comes back from a snapshot and what is stored, in files or objects."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import pytest
 
 from cais_registry.model.digest import Digest
-from cais_registry.model.errors import BlobUnknown
+from cais_registry.model.errors import BlobUnknown, BlobUploadUnknown
 from cais_registry.model.manifest import OCI_IMAGE, OCI_INDEX
 from cais_registry.model.names import RepoName, Tag
 from cais_registry.services.core import Core
@@ -17,6 +15,7 @@ from core_support import (
     OTHER,
     REPO,
     World,
+    begin_upload,
     chunk,
     collect,
     count,
@@ -27,7 +26,9 @@ from core_support import (
     push_image,
     put,
 )
-from rebuild_support import LAYER, check, has, rebuild, snapshot
+from rebuild_support import LAYER, check, has, rebuild, snapshot, world
+
+__all__ = ["world"]
 
 
 async def push_one_of_each(core: Core, subject: bytes) -> dict[tuple[RepoName, Digest], bytes]:
@@ -53,9 +54,8 @@ async def push_one_of_each(core: Core, subject: bytes) -> dict[tuple[RepoName, D
 
 @pytest.mark.parametrize("with_snapshot", [True, False])
 async def test_every_manifest_and_blob_comes_back_with_the_tags_of_the_snapshot(
-    tmp_path: Path, with_snapshot: bool
+    world: World, with_snapshot: bool
 ) -> None:
-    world = World(tmp_path)
     async with world.open() as core:
         before = await push_image(core, "before", "v1", layers=[LAYER])
         if with_snapshot:
@@ -81,8 +81,7 @@ async def test_every_manifest_and_blob_comes_back_with_the_tags_of_the_snapshot(
         await check(core)
 
 
-async def test_collections_after_the_snapshot_are_seen_and_damage_nothing(tmp_path: Path) -> None:
-    world = World(tmp_path)
+async def test_collections_after_the_snapshot_are_seen_and_damage_nothing(world: World) -> None:
     async with world.open() as core:
         gone = await push_image(core, "gone", "gone", layers=[b"gone" * 99])
         parent = index(gone)
@@ -103,9 +102,8 @@ async def test_collections_after_the_snapshot_are_seen_and_damage_nothing(tmp_pa
         assert not await has(core, "gone")
 
 
-async def test_what_was_deleted_comes_back_only_where_it_was_pushed_again(tmp_path: Path) -> None:
+async def test_what_was_deleted_comes_back_only_where_it_was_pushed_again(world: World) -> None:
     """The snapshot says deleted; of what was pushed again since, the copy knows better."""
-    world = World(tmp_path)
     async with world.open() as core:
         once = await push_image(core, "once", "once")
         twice = await push_image(core, "twice", "twice", layers=[LAYER])
@@ -130,8 +128,7 @@ async def test_what_was_deleted_comes_back_only_where_it_was_pushed_again(tmp_pa
         await check(core)
 
 
-async def test_what_was_undeleted_after_the_snapshot_comes_back(tmp_path: Path) -> None:
-    world = World(tmp_path)
+async def test_what_was_undeleted_after_the_snapshot_comes_back(world: World) -> None:
     async with world.open() as core:
         whole = await push_image(core, "whole", "whole")
         tagged = await push_image(core, "tagged", "tag")
@@ -149,9 +146,8 @@ async def test_what_was_undeleted_after_the_snapshot_comes_back(tmp_path: Path) 
         await check(core)
 
 
-async def test_children_of_a_deleted_index_are_not_collected_for_it(tmp_path: Path) -> None:
+async def test_children_of_a_deleted_index_are_not_collected_for_it(world: World) -> None:
     """They may have got tags after the snapshot, which are lost."""
-    world = World(tmp_path)
     async with world.open() as core:
         child = await push_image(core, "child", layers=[LAYER])
         parent = index(child)
@@ -167,8 +163,7 @@ async def test_children_of_a_deleted_index_are_not_collected_for_it(tmp_path: Pa
         await check(core)
 
 
-async def test_a_layer_without_a_manifest_waits_for_its_push_and_then_goes(tmp_path: Path) -> None:
-    world = World(tmp_path)
+async def test_a_layer_without_a_manifest_waits_for_its_push_and_then_goes(world: World) -> None:
     async with world.open() as core:
         await core.uploads.push(REPO, "ci", Digest.of(LAYER), chunk(LAYER))
     done = await rebuild(world)
@@ -182,10 +177,9 @@ async def test_a_layer_without_a_manifest_waits_for_its_push_and_then_goes(tmp_p
 
 
 async def test_a_manifest_does_not_lend_its_repository_blobs_that_it_never_had(
-    tmp_path: Path,
+    world: World,
 ) -> None:
     """Naming a foreign layer by digest proves nothing; another repository's stays there."""
-    world = World(tmp_path)
     secret, ours = b"secret" * 99, b"a foreign layer that came later"
     async with world.open() as core:
         await push_image(core, "one", "v1", repo=OTHER, layers=[secret])
@@ -206,12 +200,29 @@ async def test_a_manifest_does_not_lend_its_repository_blobs_that_it_never_had(
         await core.blobs.stat(REPO, Digest.of(ours), promise=False)
 
 
-async def test_what_was_garbage_when_the_snapshot_was_taken_stays_garbage(tmp_path: Path) -> None:
+async def test_uploads_end_and_what_had_come_of_them_goes(world: World) -> None:
+    async with world.open() as core:
+        await push_image(core, "one")
+        upload = await begin_upload(core)
+        for begin in (0, 500):
+            await core.uploads.append(upload, chunk(LAYER[:500], start=begin, length=500))
+        await snapshot(world, core)
+    await rebuild(world)
+    async with world.open() as core:
+        await check(core)
+        with pytest.raises(BlobUploadUnknown):
+            await core.uploads.status(upload)
+        assert await core.store.keys("uploads", "", 9)
+        await collect(core)
+        assert await core.store.keys("uploads", "", 9) == []
+
+
+async def test_what_was_garbage_when_the_snapshot_was_taken_stays_garbage(world: World) -> None:
     def crash(step: str) -> None:
         if step == "R1":
             raise OSError("the disk is gone")
 
-    world = World(tmp_path, failpoint=crash)
+    world.failpoint = crash
     async with world.open() as core:
         manifest = await push_image(core, "one", layers=[LAYER])
         await core.manifests.delete(REPO, Digest.of(manifest))
@@ -226,4 +237,5 @@ async def test_what_was_garbage_when_the_snapshot_was_taken_stays_garbage(tmp_pa
     async with world.open() as core:
         await collect(core)
         await check(core)
-    assert world.files() == []
+        for folder in ("blobs", "manifests", "uploads"):
+            assert await core.store.keys(folder, "", 1) == []

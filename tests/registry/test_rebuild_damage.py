@@ -27,7 +27,9 @@ from core_support import (
     push_blob,
     push_image,
 )
-from rebuild_support import LAYER, check, copies, has, rebuild, snapshot
+from rebuild_support import LAYER, check, copies, has, key_of, rebuild, snapshot, world
+
+__all__ = ["world"]
 
 
 async def test_bytes_that_were_replaced_are_found_and_spare_ones_go(tmp_path: Path) -> None:
@@ -55,16 +57,13 @@ async def test_bytes_that_were_replaced_are_found_and_spare_ones_go(tmp_path: Pa
     assert not list((tmp_path / "uploads").iterdir())
 
 
-async def test_damage_is_told_and_moved_aside(tmp_path: Path) -> None:
-    world = World(tmp_path)
+async def test_damage_is_told_and_moved_aside(world: World) -> None:
     async with world.open() as core:
-        known = await push_image(core, "known", "v1", layers=[LAYER])
+        await push_image(core, "known", "v1", layers=[LAYER])
         await snapshot(world, core)
-        await push_image(core, "later", layers=[b"later" * 9])
-    (blob,) = (tmp_path / "blobs").rglob(f"{Digest.of(LAYER).encoded}/*")
-    blob.write_bytes(b"x")
-    (later,) = (path for path in copies(tmp_path) if path.parent.name != Digest.of(known).encoded)
-    later.write_bytes(b"{}")
+        later = await push_image(core, "later", layers=[b"later" * 9])
+        for folder, content in (("blobs", LAYER), ("manifests", later)):
+            await core.store.write(await key_of(core, folder, content), b"{}")
     done = await rebuild(world)
     told = "\n".join(done.problems)
     for says in (
@@ -74,8 +73,12 @@ async def test_damage_is_told_and_moved_aside(tmp_path: Path) -> None:
     ):
         assert says in told
     assert done.left == 3
-    assert len(list((tmp_path / "damaged").glob("[bm]*s_*"))) == 2
     async with world.open() as core:
+        moved = [(key.split("_")[0], size) for key, size in await core.store.keys("damaged", "", 9)]
+        assert [one for one in moved if "metadata" not in one[0]] == [
+            ("damaged/blobs", 2),
+            ("damaged/manifests", 2),
+        ]
         with pytest.raises(BlobUnknown):
             await core.blobs.stat(REPO, Digest.of(LAYER), promise=False)
         await push_blob(core, LAYER)
@@ -161,15 +164,28 @@ async def test_a_server_does_not_begin_anew_where_a_database_was_lost(tmp_path: 
         assert await count(core, "manifest") == 1
 
 
-async def test_blobs_in_an_object_store_are_not_taken_for_lost(tmp_path: Path) -> None:
+async def test_a_store_that_has_nothing_of_the_database_is_taken_when_told_so_only(
+    tmp_path: Path,
+) -> None:
+    """It is likely to be another registry's: all would be forgotten for it."""
     world = World(tmp_path)
     async with world.open() as core:
-        await push_image(core, "one", "v1")
+        manifest = await push_image(core, "one", "v1")
         await snapshot(world, core)
     for folder in ("blobs", "manifests"):
-        shutil.rmtree(tmp_path / folder)
-    with pytest.raises(UnusableData, match="with an object store no rebuild is possible"):
+        (tmp_path / folder).rename(tmp_path / f"other-{folder}")
+    other = World(tmp_path / "other")
+    async with other.open() as core:
+        await push_image(core, "two", "v2")
+    for folder in ("blobs", "manifests"):
+        (other.data / folder).rename(tmp_path / folder)
+    with pytest.raises(UnusableData, match="the store has nothing of what the database"):
         await rebuild(world)
+    done = await rebuild(world, is_forced=True)
+    assert (done.manifests_found, done.gone, done.left) == (1, 1, 0)
+    async with world.open() as core:
+        assert not await has(core, manifest)
+        await check(core)
 
 
 async def test_a_new_database_that_the_disk_had_no_room_for_takes_no_place(

@@ -7,22 +7,16 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
-from concurrent.futures import Executor
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
-from cais_registry.cli import client
+from cais_registry.cli import client, places
 from cais_registry.cli.errors import CommandError
+from cais_registry.cli.places import Place
 from cais_registry.cli.usage import human
 from cais_registry.config.errors import ConfigError
 from cais_registry.model.errors import StorageUnavailable
-
-if TYPE_CHECKING:
-    from cais_registry.stores.blobstore import BlobStore
 
 _ASK_AGAIN_SECONDS: Final = 0.5
 
@@ -88,47 +82,10 @@ def _show(report: dict[str, Any]) -> None:
         print(f"\r{seen} looked at ", end="", file=sys.stderr, flush=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
-    """Where rows and bytes are.
-
-    Attributes:
-        data: The data folder.
-        database_url: How PostgreSQL is reached; None for SQLite in the folder.
-        store: Makes the store of bytes; None for the files of the folder.
-    """
-
-    data: Path
-    database_url: str | None = None
-    store: Callable[[Executor], BlobStore] | None = None
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether nothing is in the folder: several servers use such a place, so a check may."""
-        return self.database_url is not None and self.store is not None
-
-
-def _configured(config: str) -> _Place:
-    from cais_registry.app import objects  # noqa: PLC0415 - other commands need no store
-    from cais_registry.app.files import Files  # noqa: PLC0415 - see above
-    from cais_registry.config.settings import Flags  # noqa: PLC0415 - see above
-
-    files = Files(Path(config), Flags())
-    settings = files.loaded.settings
-    return _Place(
-        data=settings.data,
-        database_url=files.database_url(),
-        store=objects.opener(settings.storage),
-    )
-
-
 def _offline(options: argparse.Namespace) -> dict[str, Any]:
-    from cais_registry.stores import layout  # noqa: PLC0415 - see `_configured`
+    from cais_registry.stores import layout  # noqa: PLC0415 - a check online needs no store
 
-    if options.config is None:
-        place = _Place(data=Path(options.data).absolute())
-    else:
-        place = _configured(options.config)
+    place = places.named(options)
     try:
         if place.is_shared:
             return asyncio.run(_check(place, options))
@@ -145,9 +102,9 @@ def _offline(options: argparse.Namespace) -> dict[str, Any]:
         raise CommandError(f"{error}; nothing more was checked") from error
 
 
-def _check_database(place: _Place) -> None:
+def _check_database(place: Place) -> None:
     """Make sure not to make a new one."""
-    from cais_registry.stores.layout import DATABASE  # noqa: PLC0415 - see `_configured`
+    from cais_registry.stores.layout import DATABASE  # noqa: PLC0415 - see `_offline`
 
     if place.database_url is None and not (place.data / DATABASE).is_file():
         raise ConfigError(
@@ -156,8 +113,8 @@ def _check_database(place: _Place) -> None:
         )
 
 
-def _check_whole(place: _Place) -> None:
-    from cais_registry.stores import layout, sqlite  # noqa: PLC0415 - see `_configured`
+def _check_whole(place: Place) -> None:
+    from cais_registry.stores import layout, sqlite  # noqa: PLC0415 - see `_offline`
 
     if place.database_url is not None:
         return
@@ -170,7 +127,7 @@ def _check_whole(place: _Place) -> None:
         )
 
 
-async def _check(place: _Place, options: argparse.Namespace) -> dict[str, Any]:
+async def _check(place: Place, options: argparse.Namespace) -> dict[str, Any]:
     from cais_registry.http.admin_views import check_view  # noqa: PLC0415 - loads much
     from cais_registry.services.checker import CheckOptions  # noqa: PLC0415 - see above
     from cais_registry.services.core import open_core  # noqa: PLC0415 - see above

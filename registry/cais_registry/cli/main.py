@@ -89,11 +89,13 @@ of blobs to damaged/ in the data folder or the bucket: then the blob is unknown,
 of it heals every image that uses it.
 
   cais-registry fsck --data cais-data --rebuild                a lost database, server stopped
+  cais-registry fsck --config server.yaml --rebuild            the same over a bucket or PostgreSQL
 
 --rebuild makes a database that is missing or damaged anew: from the newest of snapshots/ that can
-be read, and what the volume holds beyond that. Every manifest and blob comes back, and the tags of
-the snapshot, which is an hour old at most. What was deleted after the snapshot may come back, too.
-The damaged database is moved to damaged/. Cut off, it can be started again.
+be read, and what is stored beyond that. Every manifest and blob comes back, and the tags of the
+snapshot, which is an hour old at most. What was deleted after the snapshot may come back, too. The
+damaged database is moved to damaged/. PostgreSQL: restore a backup or make an empty database first,
+and stop all servers; what is missing is added. Cut off, it can be started again.
 """
 
 _UNDELETE = """\
@@ -222,7 +224,7 @@ def _add_fsck(fsck: argparse.ArgumentParser) -> None:
     fsck.add_argument("--repair", action="store_true", help="change what is safe to change")
     fsck.add_argument("--digests", action="store_true", help="also read and hash every blob")
     fsck.add_argument("--rebuild", action="store_true", help="make a lost database anew")
-    fsck.add_argument("--force", action="store_true", help="rebuild one that is not damaged")
+    fsck.add_argument("--force", action="store_true", help="rebuild what need not be")
     fsck.add_argument(
         "--orphans-to", metavar="NAME", help="repository for manifests that name none"
     )

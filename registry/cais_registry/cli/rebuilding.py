@@ -10,18 +10,22 @@ import os
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from dataclasses import dataclass
 
+from cais_registry.cli import places
 from cais_registry.cli.errors import CommandError
+from cais_registry.cli.places import Place
 from cais_registry.cli.progress import shown, terms
 from cais_registry.cli.usage import human
 from cais_registry.config.errors import ConfigError
-from cais_registry.model.errors import NameInvalid, StorageFull
+from cais_registry.model.errors import NameInvalid, StorageFull, StorageUnavailable, Unavailable
 from cais_registry.model.names import RepoName
 from cais_registry.model.rebuilt import Rebuilt
 from cais_registry.services.mirror import Mirror
+from cais_registry.services.rebuild_check import check
 from cais_registry.services.rebuilder import Rebuilder
 from cais_registry.stores import layout, rebuilt_file
+from cais_registry.stores.database import Database
 from cais_registry.stores.file_store import FileStore
 from cais_registry.stores.files import Files
 from cais_registry.stores.sqlite_database import SqliteDatabase
@@ -34,59 +38,108 @@ def rebuild(options: argparse.Namespace) -> int:
 
     Raises:
         ConfigError: If it cannot be done, or need not be; the database was not changed.
-        CommandError: If it failed on the way; the database was not changed.
+        CommandError: If it failed on the way; it can be started again.
     """
-    if options.data is None or options.repair or options.digests:
-        raise ConfigError("--rebuild goes with --data of a stopped server only")
-    data = Path(options.data).absolute()
-    if not any((data / name).is_dir() for name in ("blobs", "snapshots")):
-        raise ConfigError(f"--data {data}: there is nothing of a registry in it")
-    try:
-        adopt = None if options.orphans_to is None else RepoName.parse(options.orphans_to)
-        lock = layout.lock(data)
-    except (NameInvalid, layout.UnusableData) as error:
-        raise ConfigError(str(error)) from error
+    place = _place(options)
     done = Rebuilt()
     try:
-        _work(data, adopt, done, is_forced=options.force)
+        adopt = None if options.orphans_to is None else RepoName.parse(options.orphans_to)
+        lock = None if place.is_shared else layout.lock(place.data)
+    except (NameInvalid, layout.UnusableData) as error:
+        raise ConfigError(str(error)) from error
+    try:
+        _work(_Wanted(place=place, adopt=adopt, is_forced=options.force), done)
     finally:
-        os.close(lock)
-    print(json.dumps(terms(done)) if options.output == "json" else _lines(done))
+        if lock is not None:
+            os.close(lock)
+    print(json.dumps(terms(done)) if options.output == "json" else _lines(done, place))
     return 1 if done.left else 0
 
 
-def _work(data: Path, adopt: RepoName | None, done: Rebuilt, *, is_forced: bool) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """What is to be done.
+
+    Attributes:
+        place: Where.
+        adopt: Repository for manifests whose copies do not say which one they are of.
+        is_forced: Whether also where that looks like a mistake.
+    """
+
+    place: Place
+    adopt: RepoName | None
+    is_forced: bool
+
+
+def _place(options: argparse.Namespace) -> Place:
+    is_one = (options.data is None) != (options.config is None) and options.server is None
+    if not is_one or options.repair or options.digests:
+        raise ConfigError(
+            "--rebuild goes with --data of a stopped server, or --config of stopped ones over a"
+            " bucket or PostgreSQL, and with neither --repair nor --digests"
+        )
+    place = places.named(options)
+    known = any((place.data / name).is_dir() for name in ("blobs", "snapshots"))
+    if place.store is None and not known:
+        raise ConfigError(f"--data {place.data}: there is nothing of a registry in it")
+    return place
+
+
+def _work(wanted: _Wanted, done: Rebuilt) -> None:
     try:
-        _check_damaged(data, is_forced=is_forced)
-        begun = rebuilt_file.begin(data)
-        done.snapshot = begun.snapshot
-        for unreadable in begun.unreadable:
-            done.notes.append(f"snapshot {unreadable}")
-        asyncio.run(_rebuild(begun.path, data, adopt, done))
-        moved = rebuilt_file.finish(data, time.time_ns() // 1000)
+        if wanted.place.database_url is None:
+            _make_anew(wanted, done)
+        else:
+            asyncio.run(_complete(wanted.place.database_url, wanted, done))
     except layout.UnusableData as error:
         raise ConfigError(str(error)) from error
-    except (OSError, sqlite3.Error, StorageFull) as error:
+    except (OSError, sqlite3.Error, StorageFull, StorageUnavailable, Unavailable) as error:
         raise CommandError(f"the rebuild failed, start it again: {error}") from error
-    done.moved = None if moved is None else str(moved)
 
 
-def _check_damaged(data: Path, *, is_forced: bool) -> None:
+def _make_anew(wanted: _Wanted, done: Rebuilt) -> None:
+    """SQLite: a new file is made of the newest snapshot, and takes the old one's place."""
+    data = wanted.place.data
     database = data / layout.DATABASE
-    if not is_forced and rebuilt_file.damage(database) is None:
+    if not wanted.is_forced and rebuilt_file.damage(database) is None:
         raise ConfigError(
             f"the database {database} is not damaged: a rebuild would take its tags back to the"
             " last snapshot. `--force` does it all the same"
         )
+    begun = rebuilt_file.begin(data)
+    done.snapshot = begun.snapshot
+    for unreadable in begun.unreadable:
+        done.notes.append(f"snapshot {unreadable}")
+    opened = SqliteDatabase.open(begun.path)
+    is_known = begun.snapshot is not None or database.exists()
+    asyncio.run(_add_what_is_stored(opened, wanted, done, may_be_empty=is_known))
+    moved = rebuilt_file.finish(data, time.time_ns() // 1000)
+    done.moved = None if moved is None else str(moved)
 
 
-async def _rebuild(path: Path, data: Path, adopt: RepoName | None, done: Rebuilt) -> None:
-    database = await asyncio.to_thread(SqliteDatabase.open, path)
+async def _complete(url: str, wanted: _Wanted, done: Rebuilt) -> None:
+    """PostgreSQL: what is not in the database is added to it, while no server uses it."""
+    from cais_registry.stores.postgresql_database import (  # noqa: PLC0415 - costs memory, often not needed
+        PostgresDatabase,
+    )
+
+    database = await asyncio.to_thread(PostgresDatabase, url, is_alone=True)
+    await _add_what_is_stored(database, wanted, done, may_be_empty=False)
+
+
+async def _add_what_is_stored(
+    database: Database, wanted: _Wanted, done: Rebuilt, *, may_be_empty: bool
+) -> None:
+    """Complete a database, which is closed in the end."""
+    place = wanted.place
     pool = ThreadPoolExecutor(_THREADS, "cais-io")
     try:
+        store = FileStore(Files(place.data), pool) if place.store is None else place.store(pool)
+        await check(
+            database, store, place.bytes_in, may_be_empty=may_be_empty, is_forced=wanted.is_forced
+        )
         async with shown(lambda: describe(done)):
-            mirror = Mirror(database, FileStore(Files(data), pool))
-            await Rebuilder(database, data, mirror).run(done, adopt)
+            await Rebuilder(database, store, Mirror(database, store)).run(done, wanted.adopt)
     finally:
         pool.shutdown()
         database.close()
@@ -101,12 +154,7 @@ def describe(done: Rebuilt) -> str:
     )
 
 
-def _lines(done: Rebuilt) -> str:
-    begun = (
-        "there is no snapshot that can be read: nothing has a tag"
-        if done.snapshot is None
-        else f"tags are those of {done.snapshot}"
-    )
+def _lines(done: Rebuilt, place: Place) -> str:
     more = done.left - len(done.problems)
     rest = [f"LEFT      ... and {more} more"] if more else []
     moved = [] if done.moved is None else [f"the old database is now {done.moved}"]
@@ -116,6 +164,14 @@ def _lines(done: Rebuilt) -> str:
             *(f"LEFT      {problem}" for problem in done.problems),
             *rest,
             *moved,
-            f"{begun}; {describe(done)}",
+            f"{_tags(done, place)}; {describe(done)}",
         ]
     )
+
+
+def _tags(done: Rebuilt, place: Place) -> str:
+    if place.database_url is not None:
+        return "tags are those that the database had"
+    if done.snapshot is None:
+        return "there is no snapshot that can be read: nothing has a tag"
+    return f"tags are those of {done.snapshot}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -13,8 +12,8 @@ from typing import Final
 
 from cais_registry.model.check import Check, CheckState, Finding, Kind
 from cais_registry.model.digest import Digest
-from cais_registry.model.errors import StorageUnavailable
 from cais_registry.model.manifest_copy import decode
+from cais_registry.services.listed import UPLOADS, copy_of_manifest, pages, whole
 from cais_registry.services.mirror import Mirror
 from cais_registry.services.reaper import Reaper
 from cais_registry.stores.blob_rows import repos_with
@@ -37,9 +36,7 @@ from cais_registry.stores.usage_rows import count_anew, counted_bytes, stored_by
 _LOG = logging.getLogger(__name__)
 _BATCH: Final = 256
 _SHOWN: Final = 3
-_UPLOADS: Final = "uploads/"
-_FOLDERS: Final = ("blobs", "manifests", "uploads")
-_LARGEST_COPY: Final = 64 * 1024 * 1024
+_FOLDERS: Final = ("blobs", "manifests", UPLOADS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +159,7 @@ class Checker:
                 check.manifests += 1
 
     async def _manifest(self, row: CheckedManifest, options: CheckOptions, check: Check) -> None:
-        data = await self._content(row.key)
+        data = await copy_of_manifest(self._store, row.key)
         copy = decode(data or b"")
         is_content_good = Digest.of(copy.content, row.digest.algorithm) == row.digest
         is_copy_good = (
@@ -221,28 +218,11 @@ class Checker:
         )
         check.add(finding)
 
-    async def _content(self, key: str) -> bytes | None:
-        """The bytes of a copy; only as many of them as one may have."""
-        opened = await self._store.open(key)
-        if opened is None:
-            return None
-        try:
-            length = min(opened.size, _LARGEST_COPY)
-            return b"".join([piece async for piece in opened.read(0, length)])
-        except StorageUnavailable:
-            if await self._store.size(key) is None:
-                return None  # collected meanwhile
-            raise
-        finally:
-            opened.close()
-
     async def _files(self, options: CheckOptions, check: Check) -> None:
         for folder in _FOLDERS:
-            after = ""
-            while found := await self._store.keys(folder, after, _BATCH):
-                after = found[-1][0]
+            async for found in pages(self._store, folder, _BATCH):
                 check.files += len(found)
-                await self._look_for_rows(_whole(found), options, check)
+                await self._look_for_rows(whole(found), options, check)
 
     async def _look_for_rows(
         self, batch: list[tuple[str, int]], options: CheckOptions, check: Check
@@ -263,7 +243,7 @@ class Checker:
     @staticmethod
     def _may_bury(batch: list[tuple[str, int]], check: Check) -> bool:
         """Whoever names an empty database by mistake must not lose every image for it."""
-        return bool(check.blobs or check.manifests or batch[0][0].startswith(_UPLOADS))
+        return bool(check.blobs or check.manifests or batch[0][0].startswith(f"{UPLOADS}/"))
 
 
 def _bytes(connection: Connection) -> tuple[int, int]:
@@ -275,15 +255,6 @@ def _ended(check: Check, task: asyncio.Task[Check]) -> None:
         check.state = CheckState.FAILED
     if not task.cancelled() and task.exception() is not None:
         _LOG.error("the check of the store failed", exc_info=task.exception())
-
-
-def _whole(found: list[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Parts of an upload stand for the upload, by whose key they are named and deleted."""
-    sizes: Counter[str] = Counter()
-    for key, size in found:
-        is_part = key.startswith(_UPLOADS)
-        sizes["/".join(key.split("/")[:2]) if is_part else key] += size
-    return list(sizes.items())
 
 
 def _some_repos(connection: Connection, digest: Digest) -> str:

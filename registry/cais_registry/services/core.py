@@ -25,6 +25,7 @@ from cais_registry.stores.sqlite_database import SqliteDatabase
 
 __all__ = ["Core", "Limits", "open_core"]
 
+MakeStore = Callable[[Executor], BlobStore]
 _THREADS: Final = 8
 
 
@@ -36,7 +37,7 @@ async def open_core(  # noqa: PLR0913 - everything that a test turns
     limits: Limits | None = None,
     clock: Callable[[], int] = microseconds,
     failpoint: Failpoint = no_failpoint,
-    store: Callable[[Executor], BlobStore] | None = None,
+    store: MakeStore | None = None,
     hold: Hold | None = None,
 ) -> Core:
     """Open (or lay out) a data folder, whose lock the caller has, and build the services over it.
@@ -54,7 +55,7 @@ async def open_core(  # noqa: PLR0913 - everything that a test turns
     Raises:
         UnusableData: If the folder cannot be used; one line for the person who starts it.
     """
-    database = await asyncio.to_thread(_open_database, data, database_url, clock, hold)
+    database = await asyncio.to_thread(_open_database, data, database_url, clock, hold, store)
     pool = ThreadPoolExecutor(_THREADS, "cais-io")
     ground = Ground(
         data=data,
@@ -71,7 +72,11 @@ async def open_core(  # noqa: PLR0913 - everything that a test turns
 
 
 def _open_database(
-    data: Path, url: str | None, clock: Callable[[], int], hold: Hold | None
+    data: Path,
+    url: str | None,
+    clock: Callable[[], int],
+    hold: Hold | None,
+    store: MakeStore | None,
 ) -> Database:
     make(data)
     if url is not None:
@@ -80,12 +85,12 @@ def _open_database(
         )
 
         return PostgresDatabase(url, clock)
-    check_not_lost(data)
+    rebuild = f"cais-registry fsck --rebuild {'--config FILE' if store else f'--data {data}'}"
+    check_not_lost(data, rebuild)
     path = data / DATABASE
     try:
         return SqliteDatabase.open(path, clock, None if hold is None else hold.commits)
     except sqlite3.Error as error:
         raise UnusableData(
-            f"the database {path} cannot be opened: {error};"
-            f" `cais-registry fsck --rebuild --data {data}` makes it anew"
+            f"the database {path} cannot be opened: {error}; `{rebuild}` makes it anew"
         ) from error

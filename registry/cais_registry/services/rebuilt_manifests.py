@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from typing import Final
 
 from cais_registry.model.digest import Digest
 from cais_registry.model.errors import ManifestInvalid
@@ -14,7 +14,8 @@ from cais_registry.model.manifest import Manifest, parse, said_type
 from cais_registry.model.manifest_copy import Origin, decode
 from cais_registry.model.names import RepoName
 from cais_registry.model.rebuilt import Rebuilt
-from cais_registry.stores.check_files import set_aside
+from cais_registry.services.listed import Keys, copy_of_manifest
+from cais_registry.stores.blobstore import BlobStore
 from cais_registry.stores.connection import Connection
 from cais_registry.stores.database import Database
 from cais_registry.stores.mirror_rows import copy_again
@@ -29,10 +30,12 @@ from cais_registry.stores.rebuild_rows import (
 )
 from cais_registry.stores.tombstone_rows import bury
 
+_LARGE: Final = 4 * 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """A copy on the volume that is undamaged."""
+    """A copy that is undamaged."""
 
     key: str
     digest: Digest
@@ -43,32 +46,36 @@ class _Found:
 class RebuiltManifests:
     """Compares copies with what the database knows, and adds what it does not."""
 
-    def __init__(self, database: Database, root: Path, orphans_to: RepoName | None) -> None:
+    def __init__(self, database: Database, store: BlobStore, orphans_to: RepoName | None) -> None:
         """Prepare.
 
         Args:
             database: See `Rebuilder`.
-            root: See `Rebuilder`.
+            store: See `Rebuilder`.
             orphans_to: Repository for manifests whose copies do not say which one they are of.
         """
         self._database = database
-        self._root = root
+        self._store = store
         self._orphans_to = orphans_to
+        self._alone = asyncio.Lock()
 
-    async def take(self, found: list[tuple[Digest, list[tuple[str, int]]]], done: Rebuilt) -> None:
+    async def take(self, found: list[tuple[Digest, Keys]], done: Rebuilt) -> None:
         """Look at the copies of some digests."""
         await asyncio.gather(*(self._digest(digest, keys, done) for digest, keys in found))
 
-    async def _digest(self, digest: Digest, keys: list[tuple[str, int]], done: Rebuilt) -> None:
-        for key, _ in keys:
-            await self._take(digest, key, done)
+    async def _digest(self, digest: Digest, keys: Keys, done: Rebuilt) -> None:
+        for key, size in keys:
+            if size <= _LARGE:
+                await self._take(digest, key, done)
+                continue
+            async with self._alone:  # so that only one of them is in memory
+                await self._take(digest, key, done)
 
     async def _take(self, digest: Digest, key: str, done: Rebuilt) -> None:
         known = await self._database.read(partial(with_key, key=key))
         if known is None and await self._database.read(partial(is_buried, key=key)):
             return
-        data = await asyncio.to_thread((self._root / key).read_bytes)
-        copy = decode(data)
+        copy = decode(await copy_of_manifest(self._store, key) or b"")
         if Digest.of(copy.content, digest.algorithm) != digest:
             await self._damaged(known, key, done)
             return
@@ -86,11 +93,11 @@ class RebuiltManifests:
             done.manifests_kept += 1
             await self._database.write(partial(copy_again, key=key))
             return
-        moved = await asyncio.to_thread(set_aside, self._root, key)
+        moved = await self._store.set_aside(key)
         done.fail(f"{key} is a damaged copy of a manifest, and now in {moved}")
 
     async def _unknown(self, found: _Found, done: Rebuilt) -> None:
-        """The snapshot does not know this copy."""
+        """The database does not know this copy."""
         try:
             parsed = await asyncio.to_thread(_parse, found)
         except ManifestInvalid as error:

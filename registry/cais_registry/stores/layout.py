@@ -107,8 +107,12 @@ def make(data: Path) -> None:
         raise _cannot(data, error) from error
 
 
-def check_not_lost(data: Path) -> None:
+def check_not_lost(data: Path, rebuild: str) -> None:
     """Refuse to begin anew where there was a registry: an empty database would answer for it.
+
+    Args:
+        data: The folder.
+        rebuild: The command that brings a database back, for the message.
 
     Raises:
         UnusableData: If the folder holds images and no database.
@@ -119,8 +123,8 @@ def check_not_lost(data: Path) -> None:
     kept = (*data.glob("snapshots/*.sqlite3"), *islice(_files(data / "manifests"), 1))
     if kept:
         raise UnusableData(
-            f"{data} holds images, but its database {DATABASE} is not there:"
-            f" `cais-registry fsck --rebuild --data {data}` brings it back"
+            f"{data} is a registry's, but its database {DATABASE} is not there:"
+            f" `{rebuild}` brings it back"
         )
 
 

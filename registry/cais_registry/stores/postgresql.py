@@ -17,6 +17,7 @@ from psycopg.rows import dict_row
 from cais_registry.model.errors import StorageFull, Unavailable
 from cais_registry.stores.connection import Params, Row
 from cais_registry.stores.layout import UnusableData
+from cais_registry.stores.postgresql_presence import Enter, together
 
 _FETCH: Final = 500
 """Rows of a long answer that are in memory at once."""
@@ -44,11 +45,23 @@ def _native(sql: str) -> bytes:
 class PostgresConnection:
     """One connection; used by one thread at a time. It connects anew when it was lost."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, enter: Enter = together) -> None:
+        """Connect.
+
+        Args:
+            dsn: Connection string or URL of libpq.
+            enter: Says to others that the tables are used, on each new connection.
+
+        Raises:
+            psycopg.Error: If the server does not answer.
+            Unavailable: If others have the tables in a way that leaves no room for this one.
+            UnusableData: If the server is set up wrongly.
+        """
         self.now = 0
         self._dsn = dsn
+        self._enter = enter
         self._names = count()
-        self.raw = _connect(dsn)
+        self.raw = _connect(dsn, enter)
 
     @property
     def in_transaction(self) -> bool:
@@ -77,13 +90,15 @@ class PostgresConnection:
         """Begin a transaction; a writing one waits here for the writers of all servers."""
         self.now = now
         if self.is_lost:
-            self.raw = _connect(self._dsn)
+            self.raw = _connect(self._dsn, self._enter)
         try:
             return self._begin(write=write)
         except psycopg.OperationalError:
             if not self.is_lost:
                 raise
-        self.raw = _connect(self._dsn)  # the server was started anew since the last use
+        self.raw = _connect(
+            self._dsn, self._enter
+        )  # the server was started anew since the last use
         return self._begin(write=write)
 
     def _begin(self, *, write: bool) -> int:
@@ -116,7 +131,7 @@ class PostgresConnection:
         self.raw.close()
 
 
-def _connect(dsn: str) -> psycopg.Connection[dict[str, Any]]:
+def _connect(dsn: str, enter: Enter) -> psycopg.Connection[dict[str, Any]]:
     given = psycopg.conninfo.conninfo_to_dict(dsn)
     raw = psycopg.Connection[dict[str, Any]].connect(
         autocommit=True,
@@ -125,6 +140,7 @@ def _connect(dsn: str) -> psycopg.Connection[dict[str, Any]]:
     )
     try:
         check_durable(raw)
+        enter(raw)
     except BaseException:
         raw.close()
         raise

@@ -9,12 +9,14 @@ from typing import Final, TypeVar
 
 import psycopg
 
+from cais_registry.model.errors import Unavailable
 from cais_registry.stores.connection import Connection
 from cais_registry.stores.database import MAX_WAITING, Database, microseconds
 from cais_registry.stores.layout import UnusableData
 from cais_registry.stores.postgresql import PostgresConnection, translated
 from cais_registry.stores.postgresql_lock import AdvisoryLock
 from cais_registry.stores.postgresql_migrate import migrate
+from cais_registry.stores.postgresql_presence import Enter, alone, together, unseen
 from cais_registry.stores.writer import Job, WriteCounts, Writer
 
 T = TypeVar("T")
@@ -24,8 +26,9 @@ _READERS: Final = 4
 class _Readers:
     """Threads that read, and the connections that they take turns with."""
 
-    def __init__(self, dsn: str, threads: int) -> None:
+    def __init__(self, dsn: str, threads: int, enter: Enter) -> None:
         self._dsn = dsn
+        self._enter = enter
         self._pool = ThreadPoolExecutor(threads, "cais-reader")
         self._idle: list[PostgresConnection] = []
 
@@ -36,7 +39,7 @@ class _Readers:
     def _snapshot(self, work: Callable[[Connection], T], now: int) -> T:
         connection: PostgresConnection | None = None
         try:
-            connection = self._idle.pop() if self._idle else PostgresConnection(self._dsn)
+            connection = self._idle.pop() if self._idle else self._connect()
             connection.begin(write=False, now=now)
             return work(connection)
         except Exception as error:
@@ -45,6 +48,9 @@ class _Readers:
             if connection is not None:
                 connection.rollback()
                 self._idle.append(connection)
+
+    def _connect(self) -> PostgresConnection:
+        return PostgresConnection(self._dsn, self._enter)
 
     def close(self) -> None:
         self._pool.shutdown()
@@ -60,22 +66,26 @@ class PostgresDatabase(Database):
     seen by the next one. While the server is away reads and writes raise `Unavailable`.
     """
 
-    def __init__(self, dsn: str, clock: Callable[[], int] = microseconds) -> None:
+    def __init__(
+        self, dsn: str, clock: Callable[[], int] = microseconds, *, is_alone: bool = False
+    ) -> None:
         """Connect, and make or migrate the tables first if need be.
 
         Args:
             dsn: Connection string or URL of libpq.
             clock: Gives microseconds since 1970.
+            is_alone: Keep all others out, as a rebuild does; else keep out rebuilds.
 
         Raises:
-            UnusableData: If there is no answer, or the database cannot be used.
+            UnusableData: If there is no answer, or the database cannot be used, or not now.
         """
         self._dsn = dsn
         self._clock = clock
-        self._writer = Writer(_migrated(dsn), clock)
+        self._writer = Writer(_migrated(dsn, alone if is_alone else together), clock)
         self._waiting = asyncio.Semaphore(MAX_WAITING)
-        self._short = _Readers(dsn, _READERS)
-        self._long = _Readers(dsn, 1)
+        reads = unseen if is_alone else together
+        self._short = _Readers(dsn, _READERS, reads)
+        self._long = _Readers(dsn, 1, reads)
 
     def now(self) -> int:
         """The time, in microseconds since 1970; not before any write that this server did."""
@@ -130,11 +140,13 @@ class PostgresDatabase(Database):
         self._short.close()
 
 
-def _migrated(dsn: str) -> PostgresConnection:
+def _migrated(dsn: str, enter: Enter) -> PostgresConnection:
     try:
-        connection = PostgresConnection(dsn)
+        connection = PostgresConnection(dsn, enter)
     except psycopg.Error as error:
         raise UnusableData(f"the database cannot be reached: {_brief(error)}") from None
+    except Unavailable as error:
+        raise UnusableData(error.message) from None
     try:
         migrate(connection)
     except BaseException:

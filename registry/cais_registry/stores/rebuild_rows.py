@@ -14,7 +14,6 @@ from cais_registry.stores.manifest_rows import put_manifest
 from cais_registry.stores.new_manifest import NewManifest
 from cais_registry.stores.repo_rows import drop_if_empty, ensure_repo
 from cais_registry.stores.tag_rows import delete_tags_of
-from cais_registry.stores.tombstone_rows import bury
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,16 +27,9 @@ class KnownManifest:
     deleted_at: int | None = None
 
 
-def bury_uploads(connection: Connection, keys: list[tuple[str, int]]) -> None:
-    """End all uploads: whether one has become a blob since the snapshot is not known any more.
-
-    Args:
-        connection: The transaction.
-        keys: Keys of files of uploads, and their sizes in bytes.
-    """
+def drop_uploads(connection: Connection) -> None:
+    """End all uploads: whether one has become a blob meanwhile is not known any more."""
     connection.execute("DELETE FROM upload")
-    for key, size in keys:
-        bury(connection, key, reason="rebuilt", size=size)
 
 
 def is_buried(connection: Connection, key: str) -> bool:
@@ -215,6 +207,12 @@ def settle(connection: Connection) -> None:
     )
 
 
-def has_blobs(connection: Connection) -> bool:
-    """Whether any blob is known."""
-    return bool(connection.execute("SELECT 1 AS one FROM blob LIMIT 1"))
+def keys_after(connection: Connection, after: str, limit: int) -> list[str]:
+    """Keys of blobs and copies that the database names, in order, those after a text."""
+    rows = connection.execute(
+        "SELECT storage_key FROM blob WHERE storage_key > :after"
+        " UNION ALL SELECT storage_key FROM manifest WHERE storage_key > :after"
+        " ORDER BY storage_key LIMIT :limit",
+        {"after": after, "limit": limit},
+    )
+    return [row["storage_key"] for row in rows]

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from cais_registry.stores.connection import Connection, values
 
+Grave = tuple[str, str | None, int]
+"""Storage key, digest and size of bytes, as in `bury`."""
+
 
 def bury(
     connection: Connection, key: str, *, reason: str, digest: str | None = None, size: int = 0
@@ -21,10 +24,8 @@ def bury(
     bury_all(connection, [(key, digest, size)], reason=reason)
 
 
-def bury_all(
-    connection: Connection, graves: list[tuple[str, str | None, int]], *, reason: str
-) -> None:
-    """Bury many: storage key, digest and size of each, as in `bury`."""
+def bury_all(connection: Connection, graves: list[Grave], *, reason: str) -> None:
+    """Bury many."""
     if not graves:
         return
     listed, params = values([(*grave, connection.now, reason) for grave in graves])
