@@ -77,7 +77,8 @@ class Roll:
     async def _call(self, place: str | None, *, is_first: bool) -> None:
         selection = Selection(kind=names.KIND, namespace=place, metadata_only=not is_first)
         keys: list[Key] = []
-        async for page, _ in self._cluster.pages(selection, _PAGE):
+        async for objects, _ in self._cluster.pages(selection, _PAGE):
+            page = list(objects)
             keys.extend(map(_key, page))
             self._ask_for(map(_key, page))
             if is_first:

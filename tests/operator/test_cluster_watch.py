@@ -9,8 +9,8 @@ from cais_operator import errors
 from cais_operator.cluster import (
     PAGE,
     Expired,
-    Listing,
     Object,
+    Page,
     Selection,
     Watch,
     WatchEvent,
@@ -151,12 +151,12 @@ async def test_of_each_object_of_a_list_only_that_stays_which_is_kept() -> None:
     cluster = Scripted([])
     found = [{"metadata": {"name": name}, "spec": "large"} for name in "ab"]
 
-    async def pages(selection: Selection, size: int = PAGE) -> AsyncIterator[Listing]:
+    async def pages(selection: Selection, size: int = PAGE) -> AsyncIterator[Page]:
         assert (selection.kind, size) == ("Service", PAGE)
-        page = [found[0]]
+        page = iter([found[0]])
         yield page, "7"
-        assert page == []  # emptied, before the next one is in memory as well
-        yield [found[1]], "7"
+        assert not list(page)  # emptied, before the next one is in memory as well
+        yield iter([found[1]]), "7"
 
     cluster.pages = pages  # type: ignore[method-assign]
     listed: list[Object] = []

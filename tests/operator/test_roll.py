@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from cais_operator import errors, roll
-from cais_operator.cluster import PAGE, Listing, Selection
+from cais_operator.cluster import PAGE, Page, Selection
 from cais_operator.queue import WorkQueue
 from cais_operator.resource import Key
 from cais_operator.roll import Roll
@@ -88,7 +88,7 @@ class Failing(FakeCluster):
 
     failed = False
 
-    async def pages(self, selection: Selection, size: int = PAGE) -> AsyncIterator[Listing]:
+    async def pages(self, selection: Selection, size: int = PAGE) -> AsyncIterator[Page]:
         async for page in super().pages(selection, size):
             yield page
             if not self.failed:

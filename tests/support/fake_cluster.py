@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from cais_operator import errors, names
-from cais_operator.cluster import PAGE, Listing, Object, Selection, WatchEvent
+from cais_operator.cluster import PAGE, Listing, Object, Page, Selection, WatchEvent
 
 _T = TypeVar("_T")
 Id = tuple[str, str, str]
@@ -110,10 +110,10 @@ class FakeCluster:
         ]
         return found, str(next(self._versions))
 
-    async def pages(self, selection: Selection, size: int = PAGE) -> AsyncIterator[Listing]:
+    async def pages(self, selection: Selection, size: int = PAGE) -> AsyncIterator[Page]:
         found, version = await self.list(selection)
         for start in range(0, max(1, len(found)), size):
-            yield found[start : start + size], version
+            yield iter(found[start : start + size]), version
 
     async def create(self, manifest: Object) -> Object:
         with self._writing("create", manifest) as (identity, live):

@@ -23,6 +23,7 @@ from cais_operator.cluster.interface import (
     Expired,
     Listing,
     Object,
+    Page,
     Selection,
     WatchEvent,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "Kind",
     "Listing",
     "Object",
+    "Page",
     "Pods",
     "Selection",
     "Watch",

@@ -5,20 +5,27 @@ Only its configuration, authentication and plain-dict requests are used: its typ
 client and Watch stay out (they validate, cache and retry in ways that cannot be turned off).
 """
 
-import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-import msgspec
 from kubernetes.aio.client.api_client import ApiClient
 
 from cais_operator import __version__, errors, names
 from cais_operator.cluster.connect import Connection
-from cais_operator.cluster.errors_map import error_from
-from cais_operator.cluster.interface import PAGE, Expired, Listing, Object, Selection, WatchEvent
+from cais_operator.cluster.errors_map import UNREACHABLE, error_from, unavailable
+from cais_operator.cluster.interface import (
+    PAGE,
+    Expired,
+    Listing,
+    Object,
+    Page,
+    Selection,
+    WatchEvent,
+)
 from cais_operator.cluster.kinds import kind_of
+from cais_operator.cluster.reading import read, read_event, read_page
 
 SHORT = 12  # connections for requests that end: workers and lists; each has 300 KiB of buffers
 REQUEST_TIMEOUT = 30.0  # seconds
@@ -30,11 +37,6 @@ _JSON = "application/json"
 _METADATA = f"{_JSON};as=PartialObjectMetadata%s;g=meta.k8s.io;v=v1"
 _LEASES = kind_of("Lease").path(None).removesuffix("leases")  # and nothing else is there
 _STRICT = {"fieldValidation": "Strict"}
-# A DecodeError is an answer cut short, or of something on the way that is no API server; a
-# RecursionError is JSON nested deeper than can be read.
-_UNREACHABLE = (aiohttp.ClientError, OSError, ValueError, RecursionError, msgspec.DecodeError)
-_read = msgspec.json.Decoder().decode
-
 
 Count = Callable[[str, str], None]
 """Is told of each request: its verb in Kubernetes' words, and the status or `error`."""
@@ -67,10 +69,13 @@ class Client:
 
     async def list(self, selection: Selection) -> Listing:
         """See `interface.Cluster`."""
-        pages = [page async for page in self.pages(selection)]
-        return [one for items, _ in pages for one in items], pages[-1][1]
+        found: list[Object] = []
+        version = ""
+        async for page, version in self.pages(selection):  # noqa: B007 - the last
+            found.extend(page)
+        return found, version
 
-    async def pages(self, selection: Selection, size: int = PAGE) -> AsyncIterator[Listing]:
+    async def pages(self, selection: Selection, size: int = PAGE) -> AsyncIterator[Page]:
         """See `interface.Cluster`."""
         kind = kind_of(selection.kind)
         accept = _METADATA % "List" if selection.metadata_only else _JSON
@@ -78,13 +83,12 @@ class Client:
         query = _query(selection) | {"limit": str(size)}
         known = {"apiVersion": kind.api_version, "kind": kind.name}
         while True:
-            page = await self._send("GET", path, subject, query=query, accept=accept)
-            metadata = page.get("metadata", {})
-            items = [{**one, **known} for one in page.pop("items", None) or ()]
-            yield items, str(metadata.get("resourceVersion", ""))
-            if not metadata.get("continue"):
+            answer = await self._answer("GET", path, subject, query=query, accept=accept)
+            page = read_page(answer, subject)
+            yield ({**one, **known} for one in page.objects(subject)), page.version
+            if not page.next:
                 return
-            query["continue"] = metadata["continue"]
+            query["continue"] = page.next
 
     async def create(self, manifest: Object) -> Object:
         """See `interface.Cluster`."""
@@ -136,8 +140,8 @@ class Client:
                 data = b""
                 while len(data) <= most and (more := await response.content.read(most + 1)):
                     data += more
-        except _UNREACHABLE as error:
-            raise _unavailable(path, error) from error
+        except UNREACHABLE as error:
+            raise unavailable(path, error) from error
         if response.status >= _ERRORS:
             raise error_from(response.status, response.headers, data[:most], path)
         if len(data) > most:
@@ -166,9 +170,9 @@ class Client:
                         response.status, response.headers, await response.read(), subject
                     )
                 async for line in response.content:
-                    yield _event(_read(line), subject)
-        except _UNREACHABLE as error:
-            raise _unavailable(subject, error) from error
+                    yield read_event(line, subject)
+        except UNREACHABLE as error:
+            raise unavailable(subject, error) from error
 
     async def _write(  # noqa: PLR0913 - what a request has
         self,
@@ -192,7 +196,16 @@ class Client:
             content=content,
         )
 
-    async def _send(  # noqa: PLR0913 - what a request has
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        subject: str,
+        **request: Any,  # noqa: ANN401 - those of `_answer`
+    ) -> Object:
+        return read(await self._answer(method, path, subject, **request), subject)
+
+    async def _answer(  # noqa: PLR0913 - what a request has
         self,
         method: str,
         path: str,
@@ -202,7 +215,7 @@ class Client:
         body: Object | None = None,
         content: str = _JSON,
         accept: str = _JSON,
-    ) -> Object:
+    ) -> bytes:
         timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT)
         if method != "GET" and not path.startswith(_LEASES) and not self._may_write():
             raise errors.ApiUnavailable(f"{subject} is not written: this process no longer leads")
@@ -214,12 +227,11 @@ class Client:
                 data = await response.read()
             if response.status >= _ERRORS:
                 raise error_from(response.status, response.headers, data, subject)
-            answer: Object = _read(data)
         except Expired as error:  # so many pages that the first one is too old: all again
             raise errors.ApiUnavailable(str(error)) from error
-        except _UNREACHABLE as error:
-            raise _unavailable(subject, error) from error
-        return answer
+        except UNREACHABLE as error:
+            raise unavailable(subject, error) from error
+        return data
 
 
 def _uncounted(verb: str, code: str) -> None:
@@ -281,17 +293,3 @@ def _api_client(connection: Connection, count: Count, *, connections: int) -> _W
 def _query(selection: Selection) -> dict[str, str]:
     query = {"labelSelector": selection.labels, "fieldSelector": selection.fields}
     return {key: value for key, value in query.items() if value}
-
-
-def _event(line: Object, subject: str) -> WatchEvent:
-    event = WatchEvent(type=line["type"], object=line["object"])
-    if event.type == "ERROR":
-        raise error_from(
-            int(event.object.get("code", 500)), {}, json.dumps(event.object).encode(), subject
-        )
-    return event
-
-
-def _unavailable(subject: str, error: BaseException) -> errors.ApiUnavailable:
-    words = f"the API server cannot be reached for {subject}: {str(error) or type(error).__name__}"
-    return errors.ApiUnavailable(words)

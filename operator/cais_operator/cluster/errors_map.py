@@ -6,9 +6,15 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+import aiohttp
+import msgspec
+
 from cais_operator import errors
 from cais_operator.cluster.interface import Expired
 
+# A DecodeError is an answer cut short, or of something on the way that is no API server; a
+# RecursionError is JSON nested deeper than can be read.
+UNREACHABLE = (aiohttp.ClientError, OSError, ValueError, RecursionError, msgspec.DecodeError)
 _BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.UNAUTHORIZED, HTTPStatus.REQUEST_TIMEOUT)
 _UNDECLARED = "field not declared in schema"  # the words of a 500 that no retry cures
 _LONGEST_WAIT = 300.0  # seconds; a wish to be left alone for longer is a mistake
@@ -39,6 +45,17 @@ def error_from(
         words = f"the API server answers {status} to {subject}: {message}"
         return errors.ApiUnavailable(words, retry_after=_retry_after(headers))
     return errors.Rejected(status=status, reason=reason, message=message, subject=subject)
+
+
+def unavailable(subject: str, error: BaseException) -> errors.ApiUnavailable:
+    """Return the error for a request without an answer, or whose answer cannot be read.
+
+    Args:
+        subject: What the request was about, for messages.
+        error: One of `UNREACHABLE`.
+    """
+    words = f"the API server cannot be reached for {subject}: {str(error) or type(error).__name__}"
+    return errors.ApiUnavailable(words)
 
 
 def _passing(status: int, message: str) -> bool:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the rest of the operator may ask of the Kubernetes API; tests have a twin of dicts."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -9,7 +9,10 @@ Object = dict[str, Any]
 Listing = tuple[list[Object], str]
 """Objects, and the resourceVersion of their list."""
 
-PAGE = 100  # objects of one LIST request; a page is in memory as a whole
+Page = tuple[Iterator[Object], str]
+"""Some of a list, each read as it is asked for, once; and the resourceVersion of the list."""
+
+PAGE = 100  # objects of one LIST request; the text of a page is in memory as a whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +62,10 @@ class Cluster(Protocol):
         """Return all that is selected, read in pages, and the list's resourceVersion."""
         ...
 
-    def pages(self, selection: Selection, size: int = PAGE) -> AsyncIterator[Listing]:
+    def pages(self, selection: Selection, size: int = PAGE) -> AsyncIterator[Page]:
         """Yield all that is selected, a page at a time, each with the list's resourceVersion.
 
-        Who wants little in memory empties a page before asking for the next one.
+        An object is read when the page is asked for it: who wants little in memory keeps none.
         """
         ...
 

@@ -100,8 +100,7 @@ class Watch:
         objects: list[Object] = []
         version = ""
         async for page, version in self._cluster.pages(self._selection):  # noqa: B007 - the last
-            while page:
-                objects.append(self._kept(page.pop(0)))
+            objects.extend(map(self._kept, page))
         self.last_answer = self._clock()
         self._listed(objects)
         self.synced.set()
