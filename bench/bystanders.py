@@ -13,7 +13,8 @@ from typing import Any, Final
 import operated
 
 from support.apiserver import ApiServer
-from support.operators import CHILDREN, PATHS
+from support.children import CHILDREN
+from support.operators import PATHS
 
 ALL: Final = {kind: path.replace("/namespaces/{}", "") for kind, path in PATHS.items()}
 LABEL: Final = "?labelSelector=app.kubernetes.io/managed-by=cais-operator"

@@ -33,7 +33,8 @@ from report import put_section
 
 from cais_operator.installation import CLUSTER_NAME, NAME
 from support.apiserver import api_server, wait_for
-from support.operators import CHILDREN, Operator, define_kinds
+from support.children import CHILDREN
+from support.operators import Operator, define_kinds
 
 TITLE: Final = "Soak"
 CONTROLLERS: Final = ("garbage-collector-controller", "namespace-controller")

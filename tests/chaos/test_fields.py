@@ -11,44 +11,15 @@ from typing import Any
 
 import pytest
 
-from cais_operator.cluster import CHILD_KINDS, OPTIONAL_KINDS
 from support.apiserver import ApiServer, wait_for
-from support.crd_storage_cases import bucket
+from support.children import ON_A_VOLUME, OTHERS, Asked
 from support.definitions import served
 from support.foreign_kinds import FOREIGN_KINDS
 from support.killing import Trial, settled
-from support.operators import CHILDREN, Place
+from support.operators import Place
 from support.owned import Leaf, at, changes, owned
 from support.proxy import Proxies
 
-Children = tuple[tuple[str, str], ...]  # kind and name
-
-EDGE = {"parentRefs": [{"name": "edge", "namespace": "gateways"}]}
-SPEC = {
-    "access": {"users": [{"name": "ci"}]},
-    "expose": {"type": "Ingress", "hostnames": ["registry.example.com"]},
-}
-ALL: Children = (*CHILDREN, ("Secret", "team-user-ci"), ("Ingress", "team"))
-# Those that another spec asks for; nobody plays what makes such a Registry ready.
-OTHERS: dict[str, tuple[dict[str, Any], Children]] = {
-    "over a bucket, by a Gateway": (
-        {
-            **bucket(replicas=2),
-            "expose": {"type": "Gateway", "hostnames": ["big.example.com"], "gateway": EDGE},
-        },
-        (
-            ("Deployment", "team"),
-            ("PodDisruptionBudget", "team"),
-            ("Secret", "team-backend"),
-            ("HTTPRoute", "team"),
-            ("BackendTLSPolicy", "team"),
-        ),
-    ),
-    "by cert-manager": (
-        {"tls": {"certManager": {"issuerRef": {"name": "someone"}}}},
-        (("Certificate", "team-certificate"),),
-    ),
-}
 # A password that somebody writes into the Secret is taken: it is theirs to choose.
 THEIRS = "/data/password"
 PROMISED = 5.0  # seconds until a field is back
@@ -57,9 +28,9 @@ BUSY = 3.0  # times as long as that may take on a machine that does other work, 
 
 @pytest.mark.timeout(1800)
 def test_each_field_that_is_set_comes_back(proxies: Proxies, place: Place, tmp_path: Path) -> None:
-    with settled(proxies, place, SPEC, tmp_path) as (trial, _):
-        for kind, name in ALL:
-            _try(place, trial, kind, name)
+    with settled(proxies, place, ON_A_VOLUME.spec, tmp_path) as (trial, _):
+        for child in ON_A_VOLUME.children:
+            _try(place, trial, *child)
 
 
 @pytest.mark.timeout(1800)
@@ -67,32 +38,23 @@ def test_each_field_that_is_set_comes_back(proxies: Proxies, place: Place, tmp_p
 def test_each_field_of_other_kinds_comes_back(
     api: ApiServer, proxies: Proxies, place: Place, tmp_path: Path, what: str
 ) -> None:
-    spec, children = OTHERS[what]
     with ExitStack() as stack:
         for kind in FOREIGN_KINDS:
             stack.enter_context(served(api, kind))
-        trial = stack.enter_context(_complete(proxies, place, spec, children, tmp_path))
-        for child in children:
+        trial = stack.enter_context(_complete(proxies, place, OTHERS[what], tmp_path))
+        for child in OTHERS[what].children:
             _try(place, trial, *child)
 
 
-def test_every_kind_of_child_is_tried() -> None:
-    kinds = {kind.name for kind in (*CHILD_KINDS, *OPTIONAL_KINDS)} - {"Job"}
-    tried = (*ALL, *(child for _, made in OTHERS.values() for child in made))
-    assert {kind for kind, _ in tried} == kinds
-
-
 @contextmanager
-def _complete(
-    proxies: Proxies, place: Place, spec: dict[str, Any], children: Children, folder: Path
-) -> Iterator[Trial]:
+def _complete(proxies: Proxies, place: Place, asked: Asked, folder: Path) -> Iterator[Trial]:
     """A Registry with its children, and its operator."""
     place.give_backend()
-    place.create_registry(spec)
+    place.create_registry(asked.spec)
     with proxies.proxy() as proxy:
         trial = Trial(place=place, proxy=proxy, log=folder / f"{place.team}.log")
         with trial.operator():
-            for child in children:
+            for child in asked.children:
                 wait_for(partial(place.get, *child), f"{child} is there")
             yield trial
 

@@ -1,40 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whatever child the API server does not take, the Registry is not Ready, and says why."""
 
-from typing import Any
-
 import pytest
 
 from cais_operator.cluster import CHILD_KINDS, OPTIONAL_KINDS
 from cais_operator.errors import Rejected
 from operator_builders import encoded
-from support.crd_storage_cases import bucket
-from support.operator_bench import EVERYTHING, KEY, Bench, bench
+from support.children import ASKED
+from support.operator_bench import KEY, Bench, bench
 
-EDGE = {"parentRefs": [{"name": "edge", "namespace": "gateways"}]}
-HOST = "registry.example.com"
 REASONS = {"Certificate": "CertificateRefused"} | dict.fromkeys(
     ("Ingress", "HTTPRoute", "BackendTLSPolicy"), "ExposureRefused"
 )
-SPECS: dict[str, tuple[dict[str, Any], set[tuple[str, str]]]] = {
-    "on a volume": (
-        {"access": {"users": [{"name": "ci"}]}},
-        EVERYTHING | {("Secret", "team-user-ci")},
-    ),
-    "by an Ingress": ({"expose": {"type": "Ingress", "hostnames": [HOST]}}, {("Ingress", "team")}),
-    "over a bucket": (
-        bucket(replicas=2),
-        {("Secret", "team-backend"), ("PodDisruptionBudget", "team"), ("Deployment", "team")},
-    ),
-    "by a Gateway": (
-        {"expose": {"type": "Gateway", "hostnames": [HOST], "gateway": EDGE}},
-        {("HTTPRoute", "team"), ("BackendTLSPolicy", "team")},
-    ),
-    "by cert-manager": (
-        {"tls": {"certManager": {"issuerRef": {"name": "someone"}}}},
-        {("Certificate", "team-certificate")},
-    ),
-}
 BACKEND = {
     "keys": {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"},
     "database": {"uri": "postgresql://u:p@db.example.com/cais"},
@@ -53,18 +30,18 @@ def refuse(made: Bench, child: tuple[str, str]) -> None:
 
 
 def begun(what: str) -> Bench:
-    made = bench(SPECS[what][0])
+    made = bench(ASKED[what].spec)
     for name, texts in BACKEND.items():
         data = {key: encoded(text) for key, text in texts.items()}
         made.cluster.put({"kind": "Secret", "metadata": {"name": name}, "data": data})
     return made
 
 
-@pytest.mark.parametrize("what", SPECS)
+@pytest.mark.parametrize("what", ASKED)
 async def test_each_child_that_is_refused_takes_ready_away(what: str) -> None:
     made = begun(what)
     await made.settle()
-    for child in sorted(SPECS[what][1]):
+    for child in ASKED[what].children:
         kind, name = child
         taken = made.cluster.objects.pop((kind, "team-a", name))
         refuse(made, child)
@@ -81,4 +58,4 @@ async def test_each_child_that_is_refused_takes_ready_away(what: str) -> None:
 
 def test_every_kind_of_child_is_tried() -> None:
     kinds = {kind.name for kind in (*CHILD_KINDS, *OPTIONAL_KINDS)} - {"Job"}
-    assert {kind for _, made in SPECS.values() for kind, _ in made} == kinds
+    assert {kind for asked in ASKED.values() for kind, _ in asked.children} == kinds

@@ -16,6 +16,7 @@ from cais_operator.resource import Key
 from cais_operator.restarts import Restarts
 from cais_operator.rotation import Turns
 from operator_builders import NOW, SETTINGS, body, nobody_else
+from support.children import CHILDREN
 from support.fake_cluster import FakeCluster
 
 KEY = Key("team-a", "team")
@@ -146,23 +147,7 @@ def bench(spec: Mapping[str, Any] | None = None) -> Bench:
     return made
 
 
-EVERYTHING = {
-    ("Service", "team"),
-    ("NetworkPolicy", "team"),
-    ("NetworkPolicy", "team.gc"),
-    ("ServiceAccount", "team"),
-    ("ConfigMap", "team-config"),
-    ("ConfigMap", "team-ca"),
-    ("PersistentVolumeClaim", "team-data"),
-    ("Deployment", "team"),
-    ("CronJob", "team-gc"),
-    ("Secret", "team-tls"),
-    ("Secret", "team-admin"),
-    ("Secret", "team-gc"),
-    ("Secret", "team-pull"),
-    ("Secret", "team-users"),
-    ("Secret", "team-token-keys"),
-}
+EVERYTHING = frozenset(CHILDREN)
 
 
 def children(made: Bench) -> set[tuple[str, str]]:

@@ -20,6 +20,7 @@ import yaml
 
 from cais_operator import names
 from support.apiserver import ApiServer, free_port, running, wait_for
+from support.children import CHILDREN
 
 DEFINITIONS = Path(__file__).parents[2] / "crds"
 GROUP = "/apis/cais.dev/v1alpha1"
@@ -42,23 +43,6 @@ PATHS = {
     "Registry": GROUP + "/namespaces/{}/registries",
     "RegistryAccess": GROUP + "/namespaces/{}/registryaccesses",
 }
-CHILDREN = (
-    ("Service", "team"),
-    ("NetworkPolicy", "team"),
-    ("NetworkPolicy", "team.gc"),
-    ("ServiceAccount", "team"),
-    ("ConfigMap", "team-config"),
-    ("ConfigMap", "team-ca"),
-    ("PersistentVolumeClaim", "team-data"),
-    ("Secret", "team-tls"),
-    ("Secret", "team-admin"),
-    ("Secret", "team-gc"),
-    ("Secret", "team-pull"),
-    ("Secret", "team-users"),
-    ("Secret", "team-token-keys"),
-    ("Deployment", "team"),
-    ("CronJob", "team-gc"),
-)
 _WRITES = ("create", "update", "patch", "delete", "deletecollection")
 _numbers = itertools.count(1)
 

@@ -17,10 +17,10 @@ import pytest
 from cais_operator import names
 from cais_operator.installation import NAME
 from support.apiserver import ApiServer, api_server, controller_manager, wait_for
+from support.children import CHILDREN
 from support.crd_storage_cases import volume
 from support.definitions import DEFINITIONS
 from support.operators import (
-    CHILDREN,
     GROUP,
     Operator,
     Place,

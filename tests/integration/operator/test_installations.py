@@ -8,7 +8,8 @@ from typing import Any
 
 from cais_operator.installation import CLUSTER_NAME, CLUSTER_PLACE, NAME
 from support.apiserver import ApiServer, wait_for
-from support.operators import CHILDREN, Operator, Place, new_place, operator
+from support.children import CHILDREN
+from support.operators import Operator, Place, new_place, operator
 from support.rights import RBAC
 
 

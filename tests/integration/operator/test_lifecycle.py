@@ -4,7 +4,8 @@ from pathlib import Path
 import yaml
 
 from support.apiserver import wait_for
-from support.operators import CHILDREN, Place, log_lines, operator
+from support.children import CHILDREN
+from support.operators import Place, log_lines, operator
 
 REPOSITORY = Path(__file__).parents[3]
 

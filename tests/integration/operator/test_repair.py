@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from support.apiserver import ApiServer, wait_for
-from support.operators import CHILDREN, Place, holds, new_place, operator
+from support.children import CHILDREN
+from support.operators import Place, holds, new_place, operator
 
 
 @pytest.fixture(scope="module")

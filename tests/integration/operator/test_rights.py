@@ -4,7 +4,8 @@
 from pathlib import Path
 
 from support.apiserver import ApiServer, wait_for
-from support.operators import CHILDREN, Place, new_place, operator
+from support.children import CHILDREN
+from support.operators import Place, new_place, operator
 from support.rights import SYSTEM, grant, refused
 
 DECLARED = {"name": "ci", "passwordSecretRef": {"name": "given"}}
