@@ -89,24 +89,6 @@ async def test_a_list_whose_pages_became_too_old_is_to_be_read_again(tmp_path: P
             await client.list(SERVICES)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        '{"metadata": {}, "items": [{"metadata": {"name": "a"}}, {"metadata": {"name": "\\x"}}]}',
-        '{"metadata": {}, "items": [{"metadata": {"name": "a"}}, ' + '{"a":' * 5000 + "1",
-        '{"metadata": {}, "items": {"a": "b"}}',
-        '{"metadata": null, "items": []}',
-        '["a"]',
-    ],
-    ids=["an object", "its end", "items", "metadata", "all"],
-)
-async def test_a_list_that_cannot_be_read_is_to_be_read_again(tmp_path: Path, text: str) -> None:
-    handler, _ = answering(web.Response(text=text, content_type="application/json"))
-    async with client_of(handler, tmp_path) as client:
-        with pytest.raises(errors.ApiUnavailable, match="for the list of services"):
-            await client.list(SERVICES)
-
-
 async def test_contents_are_not_asked_for_where_metadata_is_enough(tmp_path: Path) -> None:
     handler, seen = answering(page([]))
     async with client_of(handler, tmp_path) as client:
