@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -16,55 +17,14 @@ from cais_operator import desired, names
 from cais_operator.settings import Settings
 from operator_builders import registry
 from support.apiserver import ApiServer
+from support.chart_values import DIGEST, FORMS, NAMED, NODES, VALUES, paired
 from support.prometheus_kinds import define
 from support.registry import htpasswd, make_certificate, running
 
+FILLED = ("resources", "labels")  # by people, whatever is in them
 pytestmark = pytest.mark.timeout(900)  # the first run on a machine builds programs
-DIGEST = "sha256:" + "a" * 64
 SCRIPT = chart.CHART / "files" / "tests" / "push_and_pull.py"
 NAMESPACES = ("cais-system", "team-a", "team-b", "x")
-VALUES: dict[str, list[str]] = {
-    "default": [],
-    "two replicas": ["replicas=2"],
-    "named namespaces": ["watchNamespaces={team-a,team-b}"],
-    "images": ["image.prefix=q.example.com:5000/x,image.pullSecrets={one,two}"],
-    "digests": [f"image.operator.digest={DIGEST},image.registry.digest={DIGEST}"],
-    "without": [
-        "crds.install=false,rbac.aggregateToDefaultRoles=false,serviceAccount.create=false"
-    ],
-    "no roles": ["rbac.create=false"],
-    "labels": ["commonLabels.team=platform,podLabels.tier=ops,podAnnotations.note=x"],
-    "account": ["serviceAccount.name=own,serviceAccount.annotations.role=y"],
-    "places": [
-        "nodeSelector.disk=ssd,priorityClassName=system-cluster-critical",
-        "tolerations[0].key=a,tolerations[0].operator=Exists,tolerations[0].effect=NoExecute",
-    ],
-    "IPv6": ["network.listen=::,network.ipFamilyPolicy=PreferDualStack"],
-    "proxy": [r"proxy.httpsProxy=http://p:3128,proxy.noProxy=10.96.0.1\,.svc"],
-    "policy": [
-        "networkPolicy.create=true,watchNamespaces={team-a,team-b},networkPolicy.apiServer.ports={8443}",
-        "networkPolicy.apiServer.addresses={192.0.2.0/24,2001:db8::/64},proxy.httpsProxy=https://p",
-        "networkPolicy.metricsFrom[0].namespaceSelector.matchLabels.team=platform",
-        "networkPolicy.metricsFrom[1].ipBlock.cidr=192.0.2.9/32",
-    ],
-    "policy of all namespaces": ["networkPolicy.create=true"],
-    "domain": ["clusterDomain=corp.example"],
-    "nodes": ["nodeTrust.enabled=true"],
-    "nodes elsewhere": [
-        "nodeTrust.enabled=true,nodeTrust.namespace=x,nodeTrust.seLinuxOptions.type=spc_t",
-        "nodeTrust.priorityClassName=system-node-critical,nodeTrust.remove=true",
-    ],
-    "monitoring": [
-        "monitoring.dashboard.create=true,monitoring.prometheusRule.create=true",
-        "monitoring.serviceMonitor.create=true,monitoring.serviceMonitor.labels.release=p",
-        "monitoring.serviceMonitor.namespace=x,monitoring.serviceMonitor.annotations.a=b",
-    ],
-    "monitoring of registries": [
-        "monitoring.registryServiceMonitor.create=true,watchNamespaces={team-a,team-b}",
-        "monitoring.registryServiceMonitor.labels.release=p,monitoring.registryServiceMonitor.annotations.a=b",
-        "monitoring.registryServiceMonitor.interval=1m",
-    ],
-}
 
 
 @pytest.fixture(scope="module")
@@ -97,13 +57,37 @@ def tried(ready: ApiServer, found: dict[str, Any]) -> None:
     ready.request("PATCH", path_of(found) + query, found, "application/apply-patch+yaml")
 
 
-@pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
+@pytest.mark.parametrize("values", FORMS, ids=map(str, range(len(FORMS))))
 def test_the_api_server_takes_every_object(ready: ApiServer, values: list[str]) -> None:
     kinds = set()
     for document in rendered(*values):
         tried(ready, document)
         kinds.add(document["kind"])
     assert {"Deployment", "Registry", "Pod"} <= kinds
+
+
+def test_each_two_values_are_set_together_and_without_each_other() -> None:
+    for choices in (VALUES, VALUES | NODES):
+        rows = paired(choices)
+        for one, other in combinations(choices, 2):
+            assert len({(one in row, other in row) for row in rows}) == 4, (one, other)
+
+
+def test_every_value_of_the_chart_is_among_them() -> None:
+    settings = [value for group in (VALUES | NODES | {"": NAMED}).values() for value in group]
+    tried = {path for one in settings for path in re.findall(r"(?:^|,)([A-Za-z.]+)", one)}
+    defaults = yaml.safe_load((chart.CHART / "values.yaml").read_text())
+    for leaf in _leaves(defaults):
+        assert any(f"{path}.".startswith(f"{leaf}.") for path in tried), leaf
+
+
+def _leaves(values: dict[str, Any], path: str = "") -> Iterator[str]:
+    """Paths of all values; a mapping that people fill has one."""
+    for name, value in values.items():
+        if isinstance(value, dict) and value and name not in FILLED:
+            yield from _leaves(value, f"{path}{name}.")
+        else:
+            yield f"{path}{name}"
 
 
 def test_an_object_that_is_wrong_is_refused(ready: ApiServer) -> None:
