@@ -56,10 +56,11 @@ class ApiServer:
         path: str,
         body: object = None,
         content: str = "application/json",
+        accept: str = "application/json",
     ) -> dict[str, Any]:
         """One request as cluster admin; raises urllib's HTTPError."""
         data = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": content, "User-Agent": "cais-tests"}
+        headers = {"Content-Type": content, "Accept": accept, "User-Agent": "cais-tests"}
         while True:
             answer = self._pool().request(method, self.url + path, body=data, headers=headers)
             if answer.status < 400:
