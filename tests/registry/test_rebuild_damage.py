@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from obstore.store import MemoryStore
 
 from cais_registry.model.digest import Digest
 from cais_registry.model.errors import BlobUnknown
@@ -17,7 +20,9 @@ from cais_registry.model.manifest import OCI_IMAGE
 from cais_registry.model.manifest_copy import decode
 from cais_registry.model.names import RepoName, Tag
 from cais_registry.stores import rebuilt_file
-from cais_registry.stores.layout import UnusableData
+from cais_registry.stores.bucket import Bucket
+from cais_registry.stores.layout import UnusableData, manifest_key
+from cais_registry.stores.object_store import ObjectBytes, ObjectStore
 from cais_registry.stores.sqlite_database import SqliteDatabase
 from core_support import (
     REPO,
@@ -84,6 +89,30 @@ async def test_damage_is_told_and_moved_aside(world: World) -> None:
         await push_blob(core, LAYER)
         await check(core)
         assert await has(core, "v1")
+
+
+class Watched(ObjectStore):
+    """Counts how many copies of manifests are read at the same time."""
+
+    reading = most = 0
+
+    async def open(self, key: str) -> ObjectBytes | None:
+        """Wait until others had their turn."""
+        self.reading += 1
+        self.most = max(self.most, self.reading)
+        await asyncio.sleep(0.01)
+        self.reading -= 1
+        return await super().open(key)
+
+
+@pytest.mark.parametrize(("size", "at_once"), [(5 << 20, 1), (100, 8)])
+async def test_only_one_large_copy_is_in_memory(tmp_path: Path, size: int, at_once: int) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        store = Watched(Bucket(MemoryStore()), pool)
+        for number in range(8):
+            await store.write(manifest_key(Digest.of(b"%d" % number), "1"), bytes(size))
+        done = await rebuild(World(tmp_path, store=lambda _: store))
+    assert (done.left, store.most) == (8, at_once)
 
 
 def as_older(data: Path) -> None:

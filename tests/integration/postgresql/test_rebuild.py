@@ -13,6 +13,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from cais_registry.model.errors import Unavailable
+from cais_registry.stores.connection import Connection, Row
 from cais_registry.stores.postgresql_database import PostgresDatabase
 from support.command import run_command
 from support.objectstore import S3Server
@@ -132,6 +134,32 @@ def test_no_server_starts_while_a_database_is_rebuilt(
     report = on_volume.report("--rebuild")
     assert (report["manifestsFound"], report["blobsFound"], report["left"]) == (1, 2, 0)
     assert on_volume.report("--digests")["found"] == {}
+
+
+async def test_neither_goes_on_beside_the_other_after_a_lost_connection(dsn: str) -> None:
+    def end_connections() -> None:
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+
+    with closing(PostgresDatabase(dsn)) as server:
+        await server.read(_one)
+        end_connections()
+        with closing(PostgresDatabase(dsn, is_alone=True)) as rebuilding:
+            for use in (server.read, server.write):
+                with pytest.raises(Unavailable, match="is being rebuilt"):
+                    await use(_one)
+            end_connections()
+            assert await server.write(_one) == [{"one": 1}]
+            with pytest.raises(Unavailable, match="in use by servers"):
+                await rebuilding.write(_one)
+        assert await server.read(_one) == [{"one": 1}]
+
+
+def _one(connection: Connection) -> list[Row]:
+    return connection.execute("SELECT 1 AS one")
 
 
 def test_a_bucket_that_is_not_the_registrys_changes_nothing(
