@@ -22,7 +22,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 
-from cais_registry.app import certificates, logs
+from cais_registry.app import allocation, certificates, logs
 from cais_registry.app.draining import Draining, tell
 from cais_registry.app.files import Files
 from cais_registry.app.listening import BACKLOG, connection_limit
@@ -250,4 +250,5 @@ def _http1(settings: Settings) -> HTTP1Settings:
 def run(files: Files, listener: socket.socket) -> None:
     """Serve until told to stop; the caller holds the lock of the data."""
     multiprocessing.set_start_method("fork")  # workers inherit lock, socket and certificate
+    allocation.keep_pieces()  # for the workers, too
     Supervisor(files, listener).run()

@@ -78,7 +78,6 @@ class Worker:
             hold: The parent's hold of the data, which its workers share.
             ready: Called when it serves.
         """
-        allocation.keep_pieces()
         self._files = files
         self._hold, self._ready = hold, ready
         self._listener = listener
