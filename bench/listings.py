@@ -26,6 +26,8 @@ from statistics import quantiles
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
+import psycopg
+
 from cais_registry.services.core import open_core
 from cais_registry.stores.connection import Connection
 from support import postgresql
@@ -105,7 +107,7 @@ def fill(connection: Connection, *, tags: int, teams: int) -> None:
     connection.execute(_REPOSITORIES, {"first": first, "last": first + teams * APPS - 1})
     connection.execute(_MANIFESTS)
     connection.execute(_TAGS, {"first": _FIRST, "last": _FIRST + tags - 1})
-    connection.execute("ANALYZE")  # PostgreSQL does so by itself, a minute later
+    connection.execute("ANALYZE")
 
 
 async def prepare(data: Path, url: str | None, *, tags: int, teams: int) -> None:
@@ -113,6 +115,18 @@ async def prepare(data: Path, url: str | None, *, tags: int, teams: int) -> None
     core = await open_core(data, database_url=url)
     await core.database.write(partial(fill, tags=tags, teams=teams))
     await core.close()
+    if url is not None:
+        settle(url)
+
+
+def settle(url: str) -> None:
+    """Have done what PostgreSQL does by itself about a minute after so many insertions.
+
+    It would fall into the midst of the measuring.
+    """
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("VACUUM (ANALYZE)")
+        connection.execute("CHECKPOINT")
 
 
 def cases(*, tags: int, teams: int) -> Iterator[Case]:

@@ -66,12 +66,14 @@ def test_helm_keeps_charts_whose_versions_have_a_plus(place: Any) -> None:
     package = place.folder / "app-1.2.3+build.7.tgz"
     registry = f"oci://{place.host}/charts"
     login = ("--registry-config", place.folder / "home" / "config.json", "--ca-file", place.ca)
-    place.run("helm", "push", package, registry, *login)
-    assert place.digest("charts/app", "1.2.3_build.7") is not None
+    pushed = place.shown("helm", "push", package, registry, *login)
+    digest = place.digest("charts/app", "1.2.3_build.7")
+    assert digest is not None
+    assert f"Digest: {digest}" in pushed
     out = place.folder / "out"
     out.mkdir()
     where = ("--version", "1.2.3+build.7", "--destination", out)
-    place.run("helm", "pull", f"{registry}/app", *where, *login)
+    assert f"Digest: {digest}" in place.shown("helm", "pull", f"{registry}/app", *where, *login)
     assert (out / package.name).read_bytes() == package.read_bytes()
     place.run("crane", "delete", f"{place.host}/charts/app:1.2.3_build.7")
     assert place.digest("charts/app", "1.2.3_build.7") is None

@@ -105,9 +105,9 @@ def test_buildah_builds_pushes_and_pulls(place: Any) -> None:
     place.run(*buildah, "copy", container, "hello", "/hello")
     image = f"{place.host}/team/hello:v1"
     place.run(*buildah, "commit", "--rm", container, image)
-    place.run(*buildah, "push", image)
+    place.run(*buildah, "push", "--digestfile", "digest", image)
     digest = place.digest("team/hello", "v1")
-    assert digest is not None
+    assert digest == (place.folder / "digest").read_text()
     place.run(*buildah, "rmi", "--all")
     place.run(*buildah, "pull", f"{place.host}/team/hello@{digest}")
     assert "team/hello" in place.run(*buildah, "images")

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -149,18 +149,18 @@ def test_a_page_is_the_same_as_if_all_names_were_asked_about(
 
 
 def counted(core: Core, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """Count the readings from now on, and the rows that they hand out one by one."""
+    """Count the readings from now on, and their rows."""
     counts = Counter[str]()
     inner = core.database.read_slowly
 
-    def rows(connection: Connection, *arguments: Any) -> Iterator[Row]:
-        for row in connection.rows(*arguments):
-            counts["rows"] += 1
-            yield row
+    def execute(connection: Connection, *arguments: Any) -> list[Row]:
+        found = connection.execute(*arguments)
+        counts["rows"] += len(found)
+        return found
 
     async def read_slowly(work: Callable[[Connection], T]) -> T:
         counts["readings"] += 1
-        return await inner(lambda c: work(Mock(wraps=c, rows=partial(rows, c))))
+        return await inner(lambda c: work(Mock(wraps=c, execute=partial(execute, c))))
 
     monkeypatch.setattr(core.database, "read_slowly", read_slowly)
     return counts

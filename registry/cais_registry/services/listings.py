@@ -31,6 +31,9 @@ _MAX_PAGE_BYTES: Final = 3 * 1024 * 1024
 _BATCH: Final = 2000
 """Names that are looked at before other long readings get their turn."""
 
+_STEP: Final = 500
+"""Names that are read at once where each has to be asked about."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Referrer:
@@ -116,13 +119,23 @@ def _look(
     for part in scope.ranges:
         if part.high <= after:
             continue
-        for name in repos_between(connection, max(part.low, after + BEFORE), part.high):
+        step = wanted - len(names) if part.is_whole else _STEP
+        for name in _from(connection, max(part.low, after + BEFORE), part.high, step):
             looked += 1
             if part.is_whole or scope.allows(RepoName(name)):
                 names.append(name)
             if len(names) >= wanted or looked >= _BATCH:
                 return names, name
     return names, None
+
+
+def _from(connection: Connection, low: str, high: str, step: int) -> Iterator[str]:
+    """All repositories of a range; so many are read at once."""
+    while found := repos_between(connection, low, high, step):
+        yield from found
+        if len(found) < step:
+            return
+        low = found[-1] + BEFORE
 
 
 class Referrers:

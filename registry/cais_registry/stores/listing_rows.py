@@ -31,14 +31,19 @@ def tags_after(connection: Connection, repo_id: int, last: str, limit: int) -> l
     return [row["name"] for row in rows]
 
 
-def repos_between(connection: Connection, low: str, high: str) -> Iterator[str]:
-    """Repositories that hold a manifest, in ASCII order, from a text on to another, one by one."""
-    rows = connection.rows(
-        "SELECT name FROM repository r WHERE name >= :low AND name < :high AND EXISTS"
-        " (SELECT 1 FROM manifest WHERE repo_id = r.id AND deleted_at IS NULL) ORDER BY name",
-        {"low": low, "high": high},
+def repos_between(connection: Connection, low: str, high: str, limit: int) -> list[str]:
+    """Repositories that hold a manifest, in ASCII order, from a text on to another, some of them.
+
+    One manifest of each is looked up. As `EXISTS` it would be a join to PostgreSQL, which has been
+    seen to read all manifests for a page near the end.
+    """
+    rows = connection.execute(
+        "SELECT name FROM repository r WHERE name >= :low AND name < :high AND (SELECT 1"
+        " FROM manifest WHERE repo_id = r.id AND deleted_at IS NULL LIMIT 1) IS NOT NULL"
+        " ORDER BY name LIMIT :limit",
+        {"low": low, "high": high, "limit": limit},
     )
-    return (row["name"] for row in rows)
+    return [row["name"] for row in rows]
 
 
 _REFERRING = (

@@ -38,7 +38,10 @@ _NAMED: Final = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
 
 @cache
 def _native(sql: str) -> bytes:
-    """`:name` as the driver writes it; few statements, as batches are bounded, so the cache is."""
+    """`:name` as the driver writes it; few statements, as batches are bounded, so the cache is.
+
+    Cursors take the same names again and again for that.
+    """
     return _NAMED.sub(r"%(\1)s", sql.replace("%", "%%")).encode()
 
 
@@ -82,9 +85,13 @@ class PostgresConnection:
     def rows(self, sql: str, params: Params | None = None) -> Iterator[Row]:
         """See `Connection.rows`; the server keeps the answer, which ends with the transaction."""
         name = f"answer_{next(self._names)}"
-        self.execute(f"DECLARE {name} NO SCROLL CURSOR FOR {sql}", params)
-        while found := self.execute(f"FETCH FORWARD {_FETCH} FROM {name}"):
+        self._once(f"DECLARE {name} NO SCROLL CURSOR FOR {sql}", params)
+        while found := self._once(f"FETCH FORWARD {_FETCH} FROM {name}").fetchall():
             yield from found
+
+    def _once(self, sql: str, params: Params | None = None) -> Any:  # noqa: ANN401 - a cursor
+        """Run what is not to be prepared: a name that comes again stands for another query."""
+        return self.raw.execute(_native(sql), params or {}, prepare=False)
 
     def begin(self, *, write: bool, now: int) -> int:
         """Begin a transaction; a writing one waits here for the writers of all servers."""
@@ -102,6 +109,7 @@ class PostgresConnection:
         return self._begin(write=write)
 
     def _begin(self, *, write: bool) -> int:
+        self._names = count()
         if not write:
             self.raw.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
             return 0
