@@ -46,7 +46,8 @@ STATUSES: dict[str, dict[str, Any]] = {
         "credential": {"rotationTime": THEN},
     },
 }
-# By name: whether `kubectl get` shows it without `-o wide`, and what; None is an age.
+AGE = "an age"
+# By name: whether `kubectl get` shows it without `-o wide`, and what.
 COLUMNS: dict[str, dict[str, tuple[bool, object]]] = {
     "Registry": {
         "Name": (True, "team"),
@@ -59,9 +60,9 @@ COLUMNS: dict[str, dict[str, tuple[bool, object]]] = {
         "Quota": (False, "8Gi"),
         "Reclaimable": (False, 7),
         "Reclaimed": (False, 5),
-        "Last GC": (False, None),
+        "Last GC": (False, AGE),
         "Certificate Until": (False, THEN),
-        "Age": (True, None),
+        "Age": (True, AGE),
     },
     "RegistryAccess": {
         "Name": (True, "team"),
@@ -70,13 +71,13 @@ COLUMNS: dict[str, dict[str, tuple[bool, object]]] = {
         "Registry": (True, "registry.example.com"),
         "Secret": (True, "registry"),
         "Rotation": (False, THEN),
-        "Age": (True, None),
+        "Age": (True, AGE),
     },
 }
 
 
 def _table(place: Place, kind: str) -> dict[str, tuple[bool, object]]:
-    """What is shown of the one object: by column whether always, and the cell; None of an age."""
+    """What is shown of the one object: by column whether always, and the cell."""
     found = place.api.request("GET", place.path(kind), accept=TABLE)
     (row,) = found["rows"]
     columns = found["columnDefinitions"]
@@ -85,7 +86,7 @@ def _table(place: Place, kind: str) -> dict[str, tuple[bool, object]]:
     for column, cell in zip(columns, row["cells"], strict=True):
         name = column["name"]
         assert cell not in {"", "<none>", "<unknown>"}, name
-        shown[name] = (not column["priority"], None if name in ages and cell else cell)
+        shown[name] = (not column["priority"], AGE if name in ages and cell else cell)
     return shown
 
 
