@@ -95,12 +95,17 @@ class Feed:
 
 
 class Ear:
-    """Middleware of a client session: hears what is said of Registries, and counts requests."""
+    """Middleware of a client session: hears what is said of Registries, and counts requests.
+
+    Attributes:
+        refusal: Status of the newest answer about Registries that was none; None if there was none.
+    """
 
     def __init__(self, feeds: Iterable[Feed], count: Count) -> None:
         """Take whom to tell, and who counts requests; see `cluster.client.Count`."""
         self._feeds = {feed.path: feed for feed in feeds}
         self._count = count
+        self.refusal: int | None = None
 
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
@@ -123,6 +128,7 @@ class Ear:
             if feed is not None and is_watch and code not in _ANSWERS:
                 feed.over("failed")  # kopf waits, and asks again
         if feed is not None:
+            self.refusal = None if answer.ok else answer.status
             await (_follow if is_watch else _read)(feed, answer)
         return answer
 

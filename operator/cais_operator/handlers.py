@@ -5,7 +5,8 @@
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from itertools import count
 from typing import Any
@@ -24,6 +25,8 @@ from cais_operator.settings import Settings
 _PAGE = 50  # objects of one LIST request: each is in memory until the task of its own ends
 _LINGER = 0.05  # seconds that this task waits for another event
 _QUIET = 1.0  # seconds between two watches
+_ENDS = 10.0  # seconds
+_log = logging.getLogger(__name__)
 
 Changed = Callable[[Key, str, Mapping[str, Any] | None], None]
 """Is told a Registry's key, its resourceVersion, and its status; None when it was deleted."""
@@ -52,23 +55,77 @@ async def listen(  # noqa: PLR0913 - wired in one place
         NotFound: When the definition of Registries is deleted: kopf does not come back from that.
         ApiUnavailable: When the API server gives an answer that kopf does not come back from.
     """
+    ending = asyncio.Event()
+    operator = kopf.operator(
+        registry=_registry(connection, ear, changed, cleanup, ending),
+        settings=_settings(),
+        clusterwide=not settings.namespaces,
+        namespaces=settings.namespaces,
+        stop_flag=stop,
+    )
     try:
-        await kopf.operator(
-            registry=_registry(connection, ear, changed, cleanup),
-            settings=_settings(),
-            clusterwide=not settings.namespaces,
-            namespaces=settings.namespaces,
-            stop_flag=stop,
-        )
+        await until_over(operator, ending, ear)
     except Exception as error:
-        status, kind = getattr(error, "status", None), f"{names.PLURAL}.{names.GROUP}"
-        if status == HTTPStatus.NOT_FOUND:
-            words = f"the API server knows {kind} no more: ending, to begin anew and wait for them"
-            raise NotFound(words) from error
+        status = getattr(error, "status", None)
         if status is None:
             raise
-        words = f"the API server does not give {kind} ({status}): ending, to begin anew"
-        raise ApiUnavailable(words) from error
+        raise _refused(status) from error
+
+
+def _refused(status: int) -> NotFound | ApiUnavailable:
+    kind = f"{names.PLURAL}.{names.GROUP}"
+    if status == HTTPStatus.NOT_FOUND:
+        words = f"the API server knows {kind} no more: ending, to begin anew and wait for them"
+        return NotFound(words)
+    return ApiUnavailable(f"the API server does not give {kind} ({status}): ending, to begin anew")
+
+
+class Unended(Exception):  # noqa: N818 - what kopf is
+    """Kopf has begun to end, and does not come to it.
+
+    Attributes:
+        status: The answer for which it ends, None when it was told to.
+    """
+
+    def __init__(self, status: int | None) -> None:
+        super().__init__("kopf does not end")
+        self.status = status
+
+
+async def until_over(
+    operator: Coroutine[Any, Any, None], ending: asyncio.Event, ear: Ear, within: float = _ENDS
+) -> None:
+    """Run kopf until it has ended, or should have.
+
+    Where one of several watches ends it, another one that is between two requests misses that it is
+    cancelled (kopf 1.45.2, `clients.api.stream`), and waits for credentials that nobody gives any
+    more. Cancelled once more it ends.
+
+    Args:
+        operator: Kopf.
+        ending: Set when it ends, and all that is ours has ended.
+        ear: Has heard why.
+        within: Seconds that an end takes at most; kopf waits for 5 of them where it hangs.
+
+    Raises:
+        Unended: When it did not end by itself, after an answer that ends it.
+        Exception: What it ends with.
+    """
+    told = asyncio.create_task(ending.wait())  # before kopf's own: it cancels what comes later
+    running = asyncio.create_task(operator)
+    try:
+        await asyncio.wait({told, running}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({running}, timeout=within)
+        if running.done():
+            running.result()
+            return
+    finally:
+        told.cancel()
+        running.cancel()
+    await asyncio.wait({running}, timeout=within)
+    _log.warning("kopf does not end, %.0f seconds after it began to: it is left behind", within)
+    if ear.refusal is not None:
+        raise Unended(ear.refusal)
 
 
 def _registry(
@@ -76,6 +133,7 @@ def _registry(
     ear: Ear,
     changed: Changed,
     cleanup: Callable[[], Awaitable[None]],
+    ending: asyncio.Event,
 ) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
 
@@ -91,7 +149,10 @@ def _registry(
 
     @kopf.on.cleanup(registry=registry)
     async def finish(**_: Any) -> None:  # noqa: ANN401 - see above
-        await cleanup()
+        try:
+            await cleanup()
+        finally:
+            ending.set()
 
     return registry
 
