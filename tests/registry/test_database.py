@@ -98,15 +98,3 @@ def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "db").write_bytes(b"something else" * 1000)
     with pytest.raises(sqlite3.DatabaseError):
         SqliteDatabase.open(tmp_path / "db")
-
-
-async def test_two_statements_without_a_snapshot_are_refused(tmp_path: Path) -> None:
-    database = SqliteDatabase.open(tmp_path / "db")
-
-    def twice(connection: Connection) -> None:
-        for _ in range(2):
-            connection.execute("SELECT 1")
-
-    with pytest.raises(RuntimeError, match="snapshot"):
-        await database.read_one(twice)
-    database.close()

@@ -46,6 +46,16 @@ async def test_what_was_written_is_read(database: Database) -> None:
     assert await database.read_slowly(names) == ["a"]
 
 
+async def test_two_statements_without_a_snapshot_are_refused(database: Database) -> None:
+    def twice(connection: Connection) -> None:
+        for _ in range(2):
+            connection.execute("SELECT 1 AS one")
+
+    with pytest.raises(RuntimeError, match="snapshot"):
+        await database.read_one(twice)
+    assert await database.read_one(lambda found: len(list(found.rows("SELECT 1 AS one")))) == 1
+
+
 async def test_a_write_that_fails_changes_nothing_and_harms_no_other(database: Database) -> None:
     results = await asyncio.gather(
         *(database.write(fail_after(f"x{n}") if n % 3 else add(f"a{n:02}")) for n in range(30)),

@@ -4,21 +4,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 
 from cais_registry.model.errors import StorageFull, Unavailable
-from cais_registry.stores.connection import Params, Row
+from cais_registry.stores.connection import Connection, Params, Row
 from cais_registry.stores.layout import UnusableData
+from cais_registry.stores.once import Once
 from cais_registry.stores.postgresql_presence import Enter, together
 
+T = TypeVar("T")
 _FETCH: Final = 500
 """Rows of a long answer that are in memory at once."""
 
@@ -96,17 +98,26 @@ class PostgresConnection:
     def begin(self, *, write: bool, now: int) -> int:
         """Begin a transaction; a writing one waits here for the writers of all servers."""
         self.now = now
-        if self.is_lost:
-            self.raw = _connect(self._dsn, self._enter)
-        try:
-            return self._begin(write=write)
-        except psycopg.OperationalError:
-            if not self.is_lost:
-                raise
-        self.raw = _connect(
-            self._dsn, self._enter
-        )  # the server was started anew since the last use
-        return self._begin(write=write)
+        return self._connected(partial(self._begin, write=write))
+
+    def read_one(self, work: Callable[[Connection], T], now: int) -> T:
+        """Run what is one statement, without a transaction around it.
+
+        Raises:
+            RuntimeError: If it is more than one.
+        """
+        return self._connected(lambda: work(Once(self, now)))
+
+    def _connected(self, work: Callable[[], T]) -> T:
+        """Do what nothing was done before; again where the connection turns out to be lost."""
+        if not self.is_lost:
+            try:
+                return work()
+            except psycopg.OperationalError:
+                if not self.is_lost:
+                    raise
+        self.raw = _connect(self._dsn, self._enter)  # the server was started anew meanwhile
+        return work()
 
     def _begin(self, *, write: bool) -> int:
         self._names = count()

@@ -4,6 +4,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -33,23 +35,28 @@ class _Readers:
         self._idle: list[PostgresConnection] = []
 
     async def run(self, work: Callable[[Connection], T], now: int) -> T:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, self._snapshot, work, now)
+        return await self._on_a_thread(partial(_snapshot, work=work, now=now))
 
-    def _snapshot(self, work: Callable[[Connection], T], now: int) -> T:
-        connection: PostgresConnection | None = None
+    async def run_one(self, work: Callable[[Connection], T], now: int) -> T:
+        return await self._on_a_thread(lambda connection: connection.read_one(work, now))
+
+    async def _on_a_thread(self, read: Callable[[PostgresConnection], T]) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, self._with_connection, read)
+
+    def _with_connection(self, read: Callable[[PostgresConnection], T]) -> T:
         try:
-            connection = self._idle.pop() if self._idle else self._connect()
-            connection.begin(write=False, now=now)
-            return work(connection)
+            connection = self._taken()
+            try:
+                return read(connection)
+            finally:
+                self._idle.append(connection)
         except Exception as error:
             raise translated(error) from error
-        finally:
-            if connection is not None:
-                connection.rollback()
-                self._idle.append(connection)
 
-    def _connect(self) -> PostgresConnection:
+    def _taken(self) -> PostgresConnection:
+        with suppress(IndexError):  # asking first would not say what another thread does then
+            return self._idle.pop()
         return PostgresConnection(self._dsn, self._enter)
 
     def close(self) -> None:
@@ -104,8 +111,13 @@ class PostgresDatabase(Database):
         return await self._short.run(work, self.now())
 
     async def read_one(self, work: Callable[[Connection], T]) -> T:
-        """Run a function of one statement; see `read`."""
-        return await self.read(work)
+        """Run a function of one statement, which is one call of the server.
+
+        Raises:
+            RuntimeError: If the function runs a second statement: it may see another snapshot.
+            Unavailable: If the server is away.
+        """
+        return await self._short.run_one(work, self.now())
 
     async def read_slowly(self, work: Callable[[Connection], T]) -> T:
         """Run a function that may take long over one snapshot, on a connection of its own."""
@@ -138,6 +150,14 @@ class PostgresDatabase(Database):
         self._writer.stop()
         self._long.close()
         self._short.close()
+
+
+def _snapshot(connection: PostgresConnection, work: Callable[[Connection], T], now: int) -> T:
+    try:
+        connection.begin(write=False, now=now)
+        return work(connection)
+    finally:
+        connection.rollback()
 
 
 def _migrated(dsn: str, enter: Enter) -> PostgresConnection:

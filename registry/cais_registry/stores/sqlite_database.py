@@ -2,15 +2,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 from cais_registry.stores.commits import Commits
-from cais_registry.stores.connection import Connection, Params, Row
+from cais_registry.stores.connection import Connection
 from cais_registry.stores.database import MAX_WAITING, Database, microseconds
 from cais_registry.stores.migrate import migrate
+from cais_registry.stores.once import Once
 from cais_registry.stores.run_lock import FileLock
 from cais_registry.stores.sqlite import SqliteConnection, connect, translated
 from cais_registry.stores.writer import Job, WriteCounts, Writer
@@ -86,7 +87,7 @@ class SqliteDatabase(Database):
             RuntimeError: If the function runs a second statement: it may see another snapshot.
         """
         try:
-            return work(_Once(self._reader, self.now()))
+            return work(Once(self._reader, self.now()))
         except Exception as error:
             raise translated(error) from error
 
@@ -126,25 +127,6 @@ class SqliteDatabase(Database):
             pool.shutdown()
             connection.raw.close()
         self._reader.raw.close()
-
-
-class _Once:
-    """A connection that runs one statement."""
-
-    __slots__ = ("_connection", "now")
-
-    def __init__(self, connection: SqliteConnection, now: int) -> None:
-        self._connection: SqliteConnection | None = connection
-        self.now = now
-
-    def execute(self, sql: str, params: Params | None = None) -> list[Row]:
-        connection, self._connection = self._connection, None
-        if connection is None:
-            raise RuntimeError("a second statement needs a snapshot: use `read`")
-        return connection.execute(sql, params)
-
-    def rows(self, sql: str, params: Params | None = None) -> Iterator[Row]:
-        return iter(self.execute(sql, params))
 
 
 def _snapshot(connection: SqliteConnection, work: Callable[[Connection], T], now: int) -> T:

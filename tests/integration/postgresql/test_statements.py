@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import product
 
 import pytest
 
+from cais_registry.stores.connection import Connection
 from cais_registry.stores.listing_rows import repos_between
 from cais_registry.stores.postgresql import PostgresConnection, _native
 from cais_registry.stores.postgresql_migrate import migrate
@@ -61,3 +63,16 @@ def test_a_page_of_repositories_reads_no_more_than_it_shows(
         assert len(repos_between(connection, low, "s", 1000)) == 1000
         assert 1000 <= connection.execute(_READ)[0]["n"] - before < 3 * 1000, (plans, low)
         connection.rollback()
+
+
+def test_one_statement_is_one_call_also_on_a_connection_that_was_lost(
+    connection: PostgresConnection, dsn: str
+) -> None:
+    def one(once: Connection) -> tuple[int, bool]:
+        return once.execute("SELECT 1 AS n")[0]["n"], connection.in_transaction
+
+    assert connection.read_one(one, 0) == (1, False)
+    with closing(PostgresConnection(dsn)) as other:
+        backend = {"pid": connection.raw.info.backend_pid}
+        other.execute("SELECT pg_terminate_backend(:pid)", backend)
+    assert connection.read_one(one, 0) == (1, False)
