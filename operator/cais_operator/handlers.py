@@ -116,13 +116,14 @@ async def until_over(
     try:
         await asyncio.wait({told, running}, return_when=asyncio.FIRST_COMPLETED)
         await asyncio.wait({running}, timeout=within)
-        if running.done():
-            running.result()
-            return
+        is_over = running.done()
     finally:
         told.cancel()
         running.cancel()
-    await asyncio.wait({running}, timeout=within)
+        await asyncio.wait({running}, timeout=within)  # it cancels what was begun after it
+    if is_over:
+        running.result()
+        return
     _log.warning("kopf does not end, %.0f seconds after it began to: it is left behind", within)
     if ear.refusal is not None:
         raise Unended(ear.refusal)

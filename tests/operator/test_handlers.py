@@ -76,6 +76,7 @@ async def test_whoever_waits_for_kopf_takes_it_along() -> None:
         try:
             await asyncio.Event().wait()
         finally:
+            await asyncio.sleep(SOON)
             ended.set()
 
     waiting = asyncio.create_task(until_over(work(), asyncio.Event(), ear(None)))
@@ -84,5 +85,4 @@ async def test_whoever_waits_for_kopf_takes_it_along() -> None:
     waiting.cancel()
     with suppress(asyncio.CancelledError):
         await waiting
-    await asyncio.sleep(0)
     assert ended.is_set()
