@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Final
 
@@ -32,7 +32,7 @@ _SETTINGS: Final = (
 class SqliteConnection:
     """One connection; used by one thread at a time."""
 
-    def __init__(self, raw: sqlite3.Connection, commits: Commits) -> None:
+    def __init__(self, raw: sqlite3.Connection, commits: Commits | None) -> None:
         self.raw = raw
         self.now = 0
         self._commits = commits
@@ -58,7 +58,7 @@ class SqliteConnection:
 
     def commit(self) -> None:
         """End the transaction; when it returns, the changes survive a power loss."""
-        with self._commits.one():
+        with nullcontext() if self._commits is None else self._commits.one():
             self.raw.execute("COMMIT")
 
     def rollback(self) -> None:
@@ -89,7 +89,7 @@ def connect(path: Path, commits: Commits | None = None) -> SqliteConnection:
     raw.row_factory = sqlite3.Row
     for setting in _SETTINGS:
         raw.execute(setting)
-    return SqliteConnection(raw, commits or Commits())
+    return SqliteConnection(raw, commits)
 
 
 def faults(path: Path) -> list[str]:
