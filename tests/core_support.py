@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -22,7 +21,7 @@ from cais_registry.services.chunks import Chunk
 from cais_registry.services.core import Core, open_core
 from cais_registry.services.failpoints import no_failpoint
 from cais_registry.services.uploads import UploadRef
-from cais_registry.stores.blobstore import BlobStore
+from cais_registry.stores.blobstore import MakeStore
 from cais_registry.stores.commits import Hold
 from cais_registry.stores.usage_rows import counted_bytes, stored_bytes
 
@@ -55,7 +54,7 @@ class World:
     failpoint: Callable[[str], None] = no_failpoint
     database_url: str | None = None
     holder: str | None = None
-    store: Callable[[Executor], BlobStore] | None = None
+    store: MakeStore | None = None
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Core]:

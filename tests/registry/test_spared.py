@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -19,7 +18,7 @@ from cais_registry.model.limits import Limits
 from cais_registry.services.access import OPEN
 from cais_registry.services.core import Core
 from cais_registry.stores import sqlite, sqlite_database
-from cais_registry.stores.blobstore import BlobStore
+from cais_registry.stores.blobstore import MakeStore
 from cais_registry.stores.bucket import Bucket
 from cais_registry.stores.commits import Commits
 from cais_registry.stores.object_store import ObjectStore
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 Push: TypeAlias = Callable[[Core], Awaitable[None]]
 LAYER = b"layer" * 100_000
 VERSION = "PRAGMA data_version"
-STORES: dict[str, Callable[[Executor], BlobStore] | None] = {
+STORES: dict[str, MakeStore | None] = {
     "files": None,
     "objects": lambda pool: ObjectStore(Bucket(MemoryStore()), pool),
 }

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Final
 
 from cais_registry.config.document import S3, Storage
 from cais_registry.config.errors import ConfigError
-from cais_registry.stores.blobstore import BlobStore
+from cais_registry.stores.blobstore import BlobStore, MakeStore
 from cais_registry.stores.bucket import Bucket, S3Access, connect
 
 _LONGEST: Final = 1024 * 1024
@@ -33,7 +32,7 @@ def access(s3: S3) -> S3Access:
     )
 
 
-def opener(storage: Storage | None) -> Callable[[Executor], BlobStore] | None:
+def opener(storage: Storage | None) -> MakeStore | None:
     """What makes the store; None for files in the data folder.
 
     Raises:

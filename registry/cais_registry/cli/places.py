@@ -4,15 +4,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cais_registry.config.document import Storage
-    from cais_registry.stores.blobstore import BlobStore
+    from cais_registry.stores.blobstore import MakeStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +26,7 @@ class Place:
 
     data: Path
     database_url: str | None = None
-    store: Callable[[Executor], BlobStore] | None = None
+    store: MakeStore | None = None
     bytes_in: str
 
     @property

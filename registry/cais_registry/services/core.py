@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +15,7 @@ from cais_registry.model.policy import Policy
 from cais_registry.services.building import Builder, Ground
 from cais_registry.services.failpoints import Failpoint, no_failpoint
 from cais_registry.services.opened import Core
-from cais_registry.stores.blobstore import BlobStore
+from cais_registry.stores.blobstore import MakeStore
 from cais_registry.stores.commits import Hold
 from cais_registry.stores.database import Database, microseconds
 from cais_registry.stores.file_store import FileStore
@@ -25,7 +25,6 @@ from cais_registry.stores.sqlite_database import SqliteDatabase
 
 __all__ = ["Core", "Limits", "open_core"]
 
-MakeStore = Callable[[Executor], BlobStore]
 _THREADS: Final = 8
 
 

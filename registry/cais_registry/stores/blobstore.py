@@ -7,8 +7,9 @@ returns. `tests/contract/test_blobstore.py` is the contract in code.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from cais_registry.model.digest import Digest
 from cais_registry.model.space import Space
@@ -200,3 +201,7 @@ class BlobStore(Protocol):
 
     async def link(self, key: str) -> str | None:
         """An address at which a client may read the bytes itself for a while; None: not here."""
+
+
+MakeStore: TypeAlias = Callable[[Executor], BlobStore]
+"""Opens a store, whose work that waits goes to the threads given."""
